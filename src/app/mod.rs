@@ -1,0 +1,6 @@
+//! Commands, arguments, settings, start-up and exit codes.
+
+/// Runs the command line.
+pub fn main() -> std::process::ExitCode {
+    std::process::ExitCode::SUCCESS
+}

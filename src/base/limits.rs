@@ -1,0 +1,98 @@
+//! Every bound of the program that is not a matter of one file only, with its reason.
+
+use super::time::Span;
+
+// ---- memory ---------------------------------------------------------------------------------------------------
+
+/// Buffers of 16 KiB in the pool: 4 MiB, the knee of the measured curve (more is not cheaper).
+pub const POOL_BLOCKS: usize = 256;
+/// Requests in flight on the network for all peers together: 16 MiB, about 1 Gbit/s at 130 ms.
+pub const DOWNLOAD_CREDITS: u32 = 1024;
+/// One `read` of a socket: a whole batch of blocks per system call.
+pub const READ_LEN: usize = 256 * 1024;
+/// Buffers that a full-size read can need: its blocks, one begun before and one begun at its end.
+pub const READ_BLOCKS: usize = READ_LEN / super::geometry::BLOCK_LEN as usize + 2;
+/// Blocks of a piece leave for the disk together from this many bytes on.
+pub const GATHER_LEN: u32 = 256 * 1024;
+/// A gather list leaves after this time at the latest, so a pulled plug costs little.
+pub const GATHER_AGE: Span = Span::millis(500);
+/// Unsent bytes per connection before we stop adding payload to it.
+pub const SEND_QUEUE_LEN: usize = 256 * 1024;
+/// Longest run of a seed's storage read at once.
+pub const RUN_LEN: u32 = 128 * 1024;
+/// Unsent control bytes (everything but payload) at which a peer that does not read is hung up on.
+pub const CONTROL_QUEUE_LEN: usize = 1024 * 1024;
+
+// ---- .torrent files (as libtorrent) ----------------------------------------------------------------------------
+
+/// Bytes of a .torrent file.
+pub const TORRENT_LEN: usize = 10_000_000;
+/// Nesting of lists and dictionaries.
+pub const BENCODE_DEPTH: usize = 100;
+/// Values of any kind in one document.
+pub const BENCODE_TOKENS: usize = 3_000_000;
+/// Pieces of a torrent.
+pub const PIECES: u32 = 2_097_152;
+/// Longest piece.
+pub const PIECE_LEN: u32 = 512 * 1024 * 1024;
+/// Folders above a file.
+pub const PATH_DEPTH: usize = 100;
+/// Bytes of one name; file systems take 255, and a suffix must fit.
+pub const NAME_LEN: usize = 240;
+/// Files whose names collide and must be renamed.
+pub const DUPLICATE_NAMES: usize = 500;
+/// Trackers and web seeds kept of one torrent.
+pub const TRACKERS: usize = 200;
+
+// ---- peers -----------------------------------------------------------------------------------------------------
+
+/// A dial that has not connected.
+pub const CONNECT_TIMEOUT: Span = Span::secs(15);
+/// A handshake that is not complete.
+pub const HANDSHAKE_TIMEOUT: Span = Span::secs(10);
+/// A peer that says nothing at all; keep-alives come every 2 minutes at most (BEP 3).
+pub const IDLE_TIMEOUT: Span = Span::secs(125);
+/// We say something at least this often.
+pub const KEEP_ALIVE: Span = Span::secs(100);
+/// A peer that owes blocks and sends none is snubbed: its requests may go to others.
+pub const SNUB_TIMEOUT: Span = Span::secs(20);
+/// A peer that owes blocks and sends none for this long is hung up on.
+pub const REQUEST_TIMEOUT: Span = Span::secs(60);
+/// Longest message other than `piece` and `bitfield`: an extension message with one metadata block and its head.
+pub const MESSAGE_LEN: u32 = 32 * 1024;
+/// Requests of one peer waiting for our answer (`reqq` of the extension handshake).
+pub const WANTED_MAX: usize = 500;
+/// Peers of one torrent.
+pub const PEERS_MAX: usize = 100;
+/// Connections waiting for their handshake, inbound, of all torrents.
+pub const LOBBY_MAX: usize = 200;
+/// Dials under way at once: home routers keep small tables.
+pub const HALF_OPEN_MAX: usize = 16;
+/// Addresses kept per torrent.
+pub const KNOWN_MAX: usize = 1000;
+/// Wait before a failing address is dialled again, times its failures.
+pub const REDIAL: Span = Span::secs(60);
+/// Failures after which an address is forgotten.
+pub const DIAL_FAILURES: u32 = 3;
+
+// ---- trackers and the web --------------------------------------------------------------------------------------
+
+/// Bytes of a tracker's reply.
+pub const TRACKER_REPLY_LEN: usize = 1024 * 1024;
+/// Redirects followed.
+pub const REDIRECTS: u32 = 5;
+/// Peers believed of one reply.
+pub const REPLY_PEERS: usize = 2000;
+
+// ---- disk ------------------------------------------------------------------------------------------------------
+
+/// Wait before a full or failing disk is tried again.
+pub const DISK_RETRY: Span = Span::secs(30);
+/// A checkpoint (fdatasync of data, then journal) at the latest after this much payload …
+pub const CHECKPOINT_LEN: u64 = 256 * 1024 * 1024;
+/// … or this much time.
+pub const CHECKPOINT_AGE: Span = Span::secs(600);
+/// Files the disk thread keeps open at once, less where `RLIMIT_NOFILE` is small.
+pub const OPEN_FILES: usize = 128;
+/// Clean shutdown takes at most this long, `stopped` announces included.
+pub const STOP_TIMEOUT: Span = Span::secs(2);

@@ -1,0 +1,17 @@
+//! The ground floor: small values that every other floor uses and that know nothing of protocols or I/O.
+
+pub mod address;
+pub mod bitfield;
+pub mod credits;
+pub mod geometry;
+pub mod ids;
+pub mod limits;
+pub mod pool;
+pub mod rate;
+pub mod time;
+
+pub use bitfield::Bitfield;
+pub use geometry::{BLOCK_LEN, Block, Geometry, Piece};
+pub use ids::{ConnId, InfoHash, JobId, PeerId, StoreId, TorrentId};
+pub use pool::{Buffer, Filled, Pool};
+pub use time::{Span, Time};

@@ -1,0 +1,406 @@
+//! The seam between deciding and doing, as plain data: what a machine is told ([`Input`]) and what it asks for
+//! ([`Command`]). No socket, file, clock or thread is named on this floor or above, up to `io`.
+//!
+//! **Invariants.** Effects leave through the [`Outbox`] in the same call. Time is passed in; randomness comes from
+//! [`Outbox::rng`], seeded by the driver: same seed, same inputs, same commands. Every job but the fire-and-forget
+//! ones named so gets exactly one completion, in any order between different pieces.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::base::credits::Credits;
+use crate::base::{Bitfield, Block, ConnId, Filled, InfoHash, JobId, Piece, Pool, Span, StoreId, Time, TorrentId};
+use crate::metainfo::Metainfo;
+use crate::storage::{Layout, Record, Resume};
+
+/// What happened.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// Somebody dialled us.
+    Accepted { conn: ConnId, remote: SocketAddr },
+    /// Our dial succeeded.
+    Connected { conn: ConnId },
+    /// Bytes arrived, at most what [`Machine::appetite`] allowed.
+    Received { conn: ConnId, bytes: &'a [u8] },
+    /// A datagram arrived on the UDP socket.
+    Datagram { from: SocketAddr, bytes: &'a [u8] },
+    /// Payload of [`Command::SendBlocks`] left for the kernel: `blocks` whole blocks of `bytes` bytes;
+    /// `queued` bytes of any kind wait on.
+    Sent { conn: ConnId, blocks: u32, bytes: u64, queued: usize },
+    /// The connection is gone (never said after a [`Command::Close`] of ours). Dials that fail end here too.
+    Closed { conn: ConnId, reason: Closed },
+    /// A job ended.
+    Completed(Completion),
+    /// Another machine, or the application, says something.
+    Note(Note),
+    /// The pool ran short: gather lists should leave for the disk now.
+    Starving,
+    /// The moment [`Machine::next_deadline`] named has come.
+    Deadline,
+    /// Wind down: say goodbye to trackers, save state, then tell [`Note::Stopped`].
+    Stop,
+}
+
+/// Why a connection went away.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Closed {
+    /// The dial was refused, timed out or found no route.
+    Unreachable,
+    /// The other side closed in good order.
+    ByPeer,
+    /// Reset or another socket error.
+    Error,
+    /// It does not read what we send: its queue outgrew [`crate::base::limits::CONTROL_QUEUE_LEN`].
+    Overflow,
+    /// This process has no descriptor left for it.
+    NoDescriptor,
+}
+
+/// What to do.
+#[derive(Debug)]
+pub enum Command {
+    /// Dial; answered by `Connected` or `Closed`.
+    Connect { conn: ConnId, to: SocketAddr },
+    /// Queue bytes.
+    Send { conn: ConnId, bytes: Vec<u8> },
+    /// Queue the same bytes on many connections.
+    SendMany { conns: Vec<ConnId>, bytes: Arc<[u8]> },
+    /// Queue blocks whose payload lies in one run buffer.
+    SendBlocks { conn: ConnId, run: Run, blocks: Vec<Outgoing> },
+    /// Send a datagram from the UDP socket of the address's family.
+    SendDatagram { to: SocketAddr, bytes: Vec<u8> },
+    /// Hand to the kernel what it takes at once, then close.
+    Close { conn: ConnId },
+    /// Work for another thread.
+    Job(Job),
+    /// Say something to another machine or the application.
+    Tell(Note),
+}
+
+/// A run of storage that was read for one connection; goes back to the driver's free list after its last block.
+pub struct Run(pub Vec<u8>);
+
+impl std::fmt::Debug for Run {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Run({})", self.0.len())
+    }
+}
+
+/// One `piece` message: its 13 bytes of head, and where its payload lies in the run.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    pub head: [u8; 13],
+    pub start: u32,
+    pub len: u32,
+}
+
+/// Work for the disk thread, the hashers or the web threads.
+#[derive(Debug)]
+pub enum Job {
+    /// Load the resume state and look at the files; answered by [`Completion::Opened`]. First job of a store.
+    Open { store: StoreId, spec: Arc<StoreSpec> },
+    /// Store a batch of one piece's blocks, sorted by `begin`; with `last`, finish the piece's digest.
+    /// Answered by [`Completion::Home`] or [`Completion::WriteFailed`], and with `last` by [`Completion::Hashed`].
+    Write { store: StoreId, piece: Piece, blocks: Vec<Filled>, last: bool },
+    /// Throw the running digest of a piece away. No answer.
+    Forget { store: StoreId, piece: Piece },
+    /// Hash a piece from storage; answered by [`Completion::Hashed`].
+    Check { store: StoreId, piece: Piece },
+    /// SHA-1 of each 16 KiB block of a piece, for blame; answered by [`Completion::Digests`].
+    Digests { store: StoreId, piece: Piece },
+    /// Read a run for a connection; answered by [`Completion::Read`].
+    Read { store: StoreId, conn: ConnId, block: Block },
+    /// Append to the resume journal. No answer.
+    Journal { store: StoreId, record: Record },
+    /// fdatasync the data, then write a snapshot and start a new journal; answered by [`Completion::Saved`].
+    Checkpoint { store: StoreId, resume: Box<Resume> },
+    /// Close the files. No answer.
+    Close { store: StoreId },
+    /// An HTTP GET; answered by [`Completion::Fetched`].
+    Fetch { id: JobId, request: Fetch },
+    /// A name look-up; answered by [`Completion::Resolved`].
+    Resolve { id: JobId, host: String, port: u16 },
+}
+
+/// What the disk thread needs to know of a torrent.
+#[derive(Debug)]
+pub struct StoreSpec {
+    pub info_hash: InfoHash,
+    /// Absolute download folder; every file lies beneath it.
+    pub dir: PathBuf,
+    pub layout: Layout,
+}
+
+/// A bounded HTTP GET.
+#[derive(Clone, Debug)]
+pub struct Fetch {
+    /// Absolute http or https URL, already checked by `wire::url`.
+    pub url: String,
+    /// A longer body is an error.
+    pub len_max: usize,
+    /// From look-up to last byte.
+    pub timeout: Span,
+}
+
+/// A job's end. Buffers come home inside.
+#[derive(Debug)]
+pub enum Completion {
+    Opened {
+        store: StoreId,
+        result: Result<Opened, DiskError>,
+    },
+    /// The blocks of one `Write` are on disk and hashed as far as possible; `buffers` go back to the pool.
+    Home {
+        store: StoreId,
+        blocks: Vec<Filled>,
+    },
+    /// The blocks of one `Write` are not on disk; the piece's digest was forgotten.
+    WriteFailed {
+        store: StoreId,
+        blocks: Vec<Filled>,
+        error: DiskError,
+    },
+    /// A piece's digest, from its last `Write` or a `Check`. An error means storage could not be read.
+    Hashed {
+        store: StoreId,
+        piece: Piece,
+        digest: Result<[u8; 20], DiskError>,
+    },
+    /// A digest per 16 KiB block, cut to 8 bytes: only compared with each other.
+    Digests {
+        store: StoreId,
+        piece: Piece,
+        digests: Result<Vec<[u8; 8]>, DiskError>,
+    },
+    Read {
+        store: StoreId,
+        conn: ConnId,
+        block: Block,
+        run: Result<Run, DiskError>,
+    },
+    Saved {
+        store: StoreId,
+        result: Result<(), DiskError>,
+    },
+    Fetched {
+        id: JobId,
+        result: Result<Fetched, String>,
+    },
+    Resolved {
+        id: JobId,
+        result: Result<Vec<SocketAddr>, String>,
+    },
+}
+
+/// A store that was opened.
+#[derive(Debug)]
+pub struct Opened {
+    /// What an earlier run left, already held against the files by `storage::resume`.
+    pub resume: Option<Resume>,
+    /// Length of each of the layout's files as found, None where there is none.
+    pub lens: Vec<Option<u64>>,
+}
+
+/// An HTTP reply, whatever its status.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    pub status: u16,
+    pub body: Vec<u8>,
+    /// Address the reply came from, for the reach of what it names.
+    pub from: Option<SocketAddr>,
+}
+
+/// The torrent's own trouble (error family 2): it pauses, the others go on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DiskError {
+    pub kind: DiskErrorKind,
+    /// What failed and where, for people: `cannot write movies/a.mkv: no space left on device`.
+    pub text: String,
+}
+
+/// What can be done about it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DiskErrorKind {
+    /// No space or quota left: wait for space.
+    Full,
+    /// A file is not there or shorter than claimed.
+    Missing,
+    /// Somebody put something in the way: a symlink, a folder, no permission.
+    Denied,
+    /// Another process works on this torrent.
+    Locked,
+    /// Anything else.
+    Other,
+}
+
+/// What machines and the application say to each other.
+#[derive(Debug)]
+pub enum Note {
+    /// Application to node: work on this torrent.
+    Add(Box<AddTorrent>),
+    /// Application to node: tell a [`Note::Row`] per torrent this often.
+    Watch { interval: Span },
+    /// Driver to node: peers reach us at this TCP port.
+    Listening { port: u16 },
+    /// Node to application: the state of a torrent.
+    Row(Box<Row>),
+    /// Node to application: everything wanted of this torrent is on disk, verified and saved.
+    Complete { torrent: TorrentId },
+    /// Node to application: something a person should read.
+    Said { torrent: TorrentId, level: Level, text: String },
+    /// Node to application: the torrent cannot go on.
+    Failed { torrent: TorrentId, error: DiskError },
+    /// Node to application: everything is saved, after [`Input::Stop`].
+    Stopped,
+}
+
+/// How loud [`Note::Said`] is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Level {
+    Info,
+    Warning,
+}
+
+/// A torrent to work on.
+#[derive(Debug)]
+pub struct AddTorrent {
+    pub torrent: TorrentId,
+    pub metainfo: Arc<Metainfo>,
+    /// Absolute download folder.
+    pub dir: PathBuf,
+    /// Per file of the metainfo; empty means all.
+    pub wanted: Vec<bool>,
+    /// Peers from the command line (trusted whatever their reach); host names are looked up.
+    pub peers: Vec<(String, u16)>,
+    /// Tiers that replace the metainfo's own; empty means those.
+    pub trackers: Vec<Vec<String>>,
+    /// Pieces in order instead of rarest first.
+    pub sequential: bool,
+    /// Most peers at once.
+    pub peers_max: usize,
+    /// Check all existing data, whatever the resume state says.
+    pub recheck: bool,
+}
+
+/// What a torrent is doing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Activity {
+    /// The disk thread is looking at its files.
+    Opening,
+    /// Existing data is hashed: pieces done, of how many.
+    Checking {
+        done: u32,
+        total: u32,
+    },
+    Downloading,
+    Seeding,
+    /// Waiting to try again, for this reason.
+    Paused(String),
+    Stopped,
+}
+
+/// A torrent's state for people and scripts. Bytes and bytes per second.
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub torrent: TorrentId,
+    pub activity: Activity,
+    /// Verified bytes of wanted pieces.
+    pub have_bytes: u64,
+    /// Bytes of wanted pieces.
+    pub wanted_bytes: u64,
+    /// Payload received and sent in this run.
+    pub downloaded: u64,
+    pub uploaded: u64,
+    pub down_per_s: u64,
+    pub up_per_s: u64,
+    /// Connected peers, and how many of them have everything.
+    pub peers: u32,
+    pub seeds: u32,
+    /// Addresses that could be dialled.
+    pub known: u32,
+    /// Payload that was thrown away: double or of failed pieces.
+    pub wasted: u64,
+    pub hash_fails: u32,
+    pub banned: u32,
+    /// What the tracker last said, if it was trouble.
+    pub tracker_trouble: Option<String>,
+    pub have: Option<Arc<Bitfield>>,
+}
+
+/// Where a machine's effects go, and what the driver lends it.
+#[derive(Debug)]
+pub struct Outbox {
+    pub commands: Vec<Command>,
+    pub pool: Pool,
+    /// Requests in flight, of all torrents.
+    pub download: Credits,
+    /// Blocks read or queued for sending, of all torrents.
+    pub upload: Credits,
+    pub rng: fastrand::Rng,
+    next_conn: u64,
+    next_job: u64,
+}
+
+impl Outbox {
+    /// An empty outbox; `seed` decides every random choice of the machines.
+    pub fn new(seed: u64, pool_blocks: usize, download_credits: u32, upload_credits: u32) -> Outbox {
+        Outbox {
+            commands: Vec::new(),
+            pool: Pool::new(pool_blocks),
+            download: Credits::new(download_credits),
+            upload: Credits::new(upload_credits),
+            rng: fastrand::Rng::with_seed(seed),
+            next_conn: 1,
+            next_job: 1,
+        }
+    }
+
+    /// A connection id that was never used: by machines before a dial, by the driver at an accept.
+    pub fn new_conn(&mut self) -> ConnId {
+        self.next_conn += 1;
+        ConnId(self.next_conn - 1)
+    }
+
+    /// A job id that was never used.
+    pub fn new_job(&mut self) -> JobId {
+        self.next_job += 1;
+        JobId(self.next_job - 1)
+    }
+
+    pub fn push(&mut self, command: Command) {
+        self.commands.push(command);
+    }
+
+    pub fn send(&mut self, conn: ConnId, bytes: Vec<u8>) {
+        self.commands.push(Command::Send { conn, bytes });
+    }
+
+    pub fn close(&mut self, conn: ConnId) {
+        self.commands.push(Command::Close { conn });
+    }
+
+    pub fn job(&mut self, job: Job) {
+        self.commands.push(Command::Job(job));
+    }
+
+    pub fn tell(&mut self, note: Note) {
+        self.commands.push(Command::Tell(note));
+    }
+}
+
+/// Protocol state that decides and never does.
+pub trait Machine {
+    /// Something happened at `now`; what follows from it is pushed to `out`.
+    fn handle(&mut self, now: Time, input: Input<'_>, out: &mut Outbox);
+
+    /// When [`Input::Deadline`] is due. None: nothing to wait for.
+    fn next_deadline(&self) -> Option<Time>;
+
+    /// How many bytes this connection may read now: [`crate::base::limits::READ_LEN`], or the rest of the block it
+    /// is in when the pool is short, or 0 (the brake).
+    fn appetite(&self, conn: ConnId, pool: &Pool) -> usize;
+
+    /// Panics where an invariant is broken. The simulator calls it after every input.
+    fn check(&self) {}
+}

@@ -1,0 +1,1 @@
+//! The hallway: one process's machines. Routes connections, deadlines and notes between them.

@@ -1,0 +1,2 @@
+//! Bytes to values and back, one file per protocol. Decoders here read what strangers send: they bound first, then
+//! parse, allocate nothing for payloads and never panic.
