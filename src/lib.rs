@@ -16,7 +16,7 @@
 //! | `base` | ids, time, addresses, geometry, bitfield, block pool, credits, rates, limits | |
 //! | `wire` | bytes to values and back, one file per protocol | base |
 //! | `metainfo` | .torrent files and safe paths | base wire |
-//! | `storage` | piece to file layout, resume records; pure | base wire |
+//! | `storage` | piece to file layout, resume records; pure | base wire metainfo |
 //! | `machine` | the seam: inputs, commands, jobs, completions, notes | base wire metainfo storage |
 //! | `swarm` | one torrent's swarm: peers, picker, uploads, choker, announcer | base wire metainfo storage machine |
 //! | `node` | the hallway: routes connections, deadlines and notes between machines | base wire metainfo storage machine swarm |
