@@ -1,0 +1,68 @@
+//! Signals: each only calls a function on a thread of its own, which sets a flag and wakes the loop.
+
+use std::io::Read;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::low_level::pipe;
+
+/// Stack of a thread that waits for one signal.
+const STACK_LEN: usize = 64 * 1024;
+
+/// What somebody wants of this process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Signal {
+    /// Ctrl-C.
+    Interrupt,
+    /// SIGTERM.
+    Terminate,
+    /// The terminal went away, or: read the configuration again.
+    HangUp,
+}
+
+/// Calls `on_signal` for each signal from now on. One that was ignored when the process started (`nohup`) stays so.
+///
+/// # Errors
+/// When the process has no thread or descriptor left; text for people.
+pub fn watch(on_signal: impl Fn(Signal) + Send + Sync + 'static) -> Result<(), String> {
+    let on_signal = Arc::new(on_signal);
+    let ignored = ignored();
+    if ignored & bit(SIGINT) == 0 {
+        let on_signal = on_signal.clone();
+        ctrlc::set_handler(move || on_signal(Signal::Interrupt))
+            .map_err(|e| format!("cannot watch for Ctrl-C: {e}"))?;
+    }
+    for (number, signal) in [(SIGTERM, Signal::Terminate), (SIGHUP, Signal::HangUp)] {
+        if ignored & bit(number) == 0 {
+            let on_signal = on_signal.clone();
+            watch_one(number, move || on_signal(signal)).map_err(|e| format!("cannot watch for signals: {e}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// The handler writes a byte into a socket pair; a thread reads it.
+fn watch_one(number: i32, on_signal: impl Fn() + Send + 'static) -> std::io::Result<()> {
+    let (mut ours, theirs) = UnixStream::pair()?;
+    pipe::register(number, theirs)?;
+    let wait = move || {
+        let mut byte = [0];
+        while ours.read_exact(&mut byte).is_ok() {
+            on_signal();
+        }
+    };
+    std::thread::Builder::new().name(format!("signal-{number}")).stack_size(STACK_LEN).spawn(wait)?;
+    Ok(())
+}
+
+fn bit(number: i32) -> u64 {
+    1 << (number - 1)
+}
+
+/// The mask of ignored signals; nothing where /proc is not there.
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok()).unwrap_or(0)
+}
