@@ -77,6 +77,8 @@ pub const DIAL_FAILURES: u32 = 3;
 
 // ---- trackers and the web --------------------------------------------------------------------------------------
 
+/// Bytes of a URL: passkeys are short, addresses of web seeds are not.
+pub const URL_LEN: usize = 4096;
 /// Bytes of a tracker's reply.
 pub const TRACKER_REPLY_LEN: usize = 1024 * 1024;
 /// Redirects followed.

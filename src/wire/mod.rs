@@ -5,4 +5,6 @@ pub mod bencode;
 pub mod decoder;
 pub mod fast;
 pub mod handshake;
+pub mod http_reply;
 pub mod peer;
+pub mod url;
