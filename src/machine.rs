@@ -141,6 +141,16 @@ pub struct Fetch {
     pub len_max: usize,
     /// From look-up to last byte.
     pub timeout: Span,
+    pub purpose: Purpose,
+}
+
+/// What a fetch is for, which decides what it may touch on this machine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Purpose {
+    /// An announce to a tracker that a torrent names: on loopback only paths below `/announce`.
+    Announce,
+    /// A file somebody asked for.
+    File,
 }
 
 /// A job's end. Buffers come home inside.

@@ -1,0 +1,330 @@
+//! One HTTP GET over one connection that was made here, spoken by ureq: no redirects, no proxy, no compression, no
+//! connection kept, every read and write under one deadline.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use ureq::config::Config;
+use ureq::http::{HeaderMap, Uri};
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{
+    Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport,
+};
+use ureq::{Agent, Error};
+
+use crate::base::Span;
+use crate::wire::http_reply;
+use crate::wire::url::{Scheme, Url};
+
+/// Bytes of a reply's head.
+const HEAD_LEN: usize = 16 * 1024;
+/// Bytes of each of the two buffers of a connection.
+const BUFFER_LEN: usize = 16 * 1024 + 1;
+/// Addresses of one host that are tried.
+const ADDRESSES_TRIED: usize = 4;
+
+/// What makes one call differ from another.
+pub struct Call<'a> {
+    pub url: &'a Url,
+    /// Bytes of the body.
+    pub len_max: usize,
+    pub deadline: Instant,
+    /// The whole time that was given, for messages.
+    pub timeout: Span,
+    /// Certificates trusted instead of the built-in ones.
+    pub roots: &'a Roots,
+    /// Most bytes taken from the socket at once.
+    pub read_max: usize,
+}
+
+/// A reply, or where it leads.
+pub enum Reply {
+    Body { status: u16, body: Vec<u8> },
+    Redirect { location: String },
+}
+
+/// Connects to the first address that answers. Each but the last gets half of the time that is left.
+pub fn connect(addresses: &[SocketAddr], deadline: Instant, timeout: Span) -> Result<TcpStream, String> {
+    let mut error = String::from("no address to connect to");
+    for (index, address) in addresses.iter().take(ADDRESSES_TRIED).enumerate() {
+        let mut left = deadline.saturating_duration_since(Instant::now());
+        if index + 1 < addresses.len().min(ADDRESSES_TRIED) {
+            left /= 2;
+        }
+        if left.is_zero() {
+            return Err(late(timeout));
+        }
+        match TcpStream::connect_timeout(address, left) {
+            Ok(stream) => return Ok(stream),
+            Err(e) if e.kind() == io::ErrorKind::TimedOut => error = late(timeout),
+            Err(e) => error = format!("cannot connect to {address}: {}", plain(&e)),
+        }
+    }
+    Err(error)
+}
+
+impl Call<'_> {
+    /// Asks over `stream`.
+    pub fn run(&self, stream: TcpStream) -> Result<Reply, String> {
+        let remote = stream.peer_addr().map_err(|e| plain(&e))?;
+        let agent = self.agent(stream, remote)?;
+        let port = self.url.port.map_or(String::new(), |port| format!(":{port}"));
+        let (scheme, host) = (self.url.scheme.name(), self.url.bracketed_host());
+        let mut request = agent.get(format!("{scheme}://{host}{port}{}", self.url.target()));
+        if !self.url.userinfo.is_empty() {
+            let secret = base64(&crate::wire::url::percent_decode(&self.url.userinfo));
+            request = request.header("authorization", format!("Basic {secret}"));
+        }
+        let response = request.call().map_err(|e| self.text(e))?;
+        let status = response.status().as_u16();
+        let headers = response.headers();
+        check_lengths(headers, self.len_max)?;
+        if http_reply::is_redirect(status)
+            && let Some(location) = headers.get("location")
+        {
+            let location = location.to_str().map_err(|_| "the redirect leads to a malformed URL")?;
+            return Ok(Reply::Redirect { location: location.to_string() });
+        }
+        let mut body = Vec::new();
+        let mut reader = response.into_body().into_reader().take(self.len_max as u64 + 1);
+        reader.read_to_end(&mut body).map_err(|e| self.text(Error::from(e)))?;
+        if body.len() > self.len_max {
+            return Err(too_long(self.len_max));
+        }
+        Ok(Reply::Body { status, body })
+    }
+
+    fn agent(&self, stream: TcpStream, remote: SocketAddr) -> Result<Agent, String> {
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .proxy(None)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .max_idle_connections(0)
+            .max_response_header_size(HEAD_LEN)
+            .input_buffer_size(BUFFER_LEN)
+            .output_buffer_size(BUFFER_LEN)
+            .accept_encoding("identity")
+            .user_agent(concat!("peerlink/", env!("CARGO_PKG_VERSION")));
+        let given = Given(Mutex::new(Some(Wire {
+            stream,
+            buffers: LazyBuffers::new(BUFFER_LEN, BUFFER_LEN),
+            deadline: self.deadline,
+            read_max: self.read_max,
+        })));
+        let resolver = Known(remote);
+        #[cfg(feature = "tls")]
+        return Ok(Agent::with_parts(
+            config.tls_config(self.roots.config()).build(),
+            given.chain(ureq::unversioned::transport::RustlsConnector::default()),
+            resolver,
+        ));
+        #[cfg(not(feature = "tls"))]
+        if self.url.scheme == Scheme::Https {
+            return Err("this peerlink was built without TLS: https is not possible".into());
+        }
+        #[cfg(not(feature = "tls"))]
+        return Ok(Agent::with_parts(config.build(), given, resolver));
+    }
+
+    /// ureq's error for people.
+    fn text(&self, error: Error) -> String {
+        match error {
+            Error::Io(e) if e.kind() == io::ErrorKind::TimedOut => late(self.timeout),
+            Error::Io(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
+                "the connection ended before the reply did".into()
+            }
+            Error::Io(e) if self.url.scheme == Scheme::Https => format!("no secure connection: {}", plain(&e)),
+            Error::Io(e) => plain(&e),
+            Error::LargeResponseHeader(..) => format!("the reply's head is longer than {HEAD_LEN} bytes"),
+            Error::Protocol(e) => format!("not a proper HTTP reply: {e}"),
+            other => other.to_string(),
+        }
+    }
+}
+
+/// Lengths that cannot be, or are known to be too long, are refused before the body is read.
+fn check_lengths(headers: &HeaderMap, len_max: usize) -> Result<(), String> {
+    for value in headers.get_all("content-length") {
+        let text = value.to_str().unwrap_or_default().trim();
+        let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        match text.parse::<u64>() {
+            Ok(len) if digits && len <= len_max as u64 => {}
+            Ok(_) if digits => return Err(too_long(len_max)),
+            _ => return Err("not a proper HTTP reply: malformed Content-Length".into()),
+        }
+    }
+    match headers.get("content-range") {
+        Some(range) if range.to_str().ok().and_then(http_reply::content_range).is_none() => {
+            Err("not a proper HTTP reply: malformed Content-Range".into())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn too_long(len_max: usize) -> String {
+    format!("the reply is longer than {len_max} bytes")
+}
+
+fn late(timeout: Span) -> String {
+    format!("no reply within {timeout}")
+}
+
+/// An I/O error without the `(os error 111)` at its end.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split_once(" (os error").map_or(text.as_str(), |(before, _)| before).to_lowercase()
+}
+
+/// RFC 4648, for Basic authorization.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for part in bytes.chunks(3) {
+        let group = part.iter().fold(0u32, |group, &b| group << 8 | u32::from(b)) << (8 * (3 - part.len()));
+        for digit in 0..4 {
+            let index = (group >> (18 - 6 * digit)) & 63;
+            text.push(if digit <= part.len() { char::from(DIGITS[index as usize]) } else { '=' });
+        }
+    }
+    text
+}
+
+/// Which certificate authorities are believed: Mozilla's list as compiled in (nothing on disk is needed, so boxes
+/// without a CA bundle work), or only the given ones.
+#[derive(Clone, Default)]
+pub struct Roots {
+    #[cfg(feature = "tls")]
+    given: Option<Vec<ureq::tls::Certificate<'static>>>,
+}
+
+impl Roots {
+    /// Only the certificates of this PEM text. An error says what is wrong with it.
+    #[cfg(feature = "tls")]
+    pub fn from_pem(pem: &[u8]) -> Result<Roots, String> {
+        let mut given = Vec::new();
+        for item in ureq::tls::parse_pem(pem) {
+            if let ureq::tls::PemItem::Certificate(cert) = item.map_err(|e| format!("not PEM: {e}"))? {
+                given.push(cert);
+            }
+        }
+        if given.is_empty() { Err("no certificate in it".into()) } else { Ok(Roots { given: Some(given) }) }
+    }
+
+    /// There is no TLS in this build.
+    #[cfg(not(feature = "tls"))]
+    pub fn from_pem(_pem: &[u8]) -> Result<Roots, String> {
+        Err("this peerlink was built without TLS".into())
+    }
+
+    #[cfg(feature = "tls")]
+    fn config(&self) -> ureq::tls::TlsConfig {
+        use ureq::tls::{RootCerts, TlsConfig};
+        let roots = match &self.given {
+            Some(certs) => RootCerts::new_with_certs(certs),
+            None => RootCerts::WebPki,
+        };
+        TlsConfig::builder().root_certs(roots).build()
+    }
+}
+
+/// Hands ureq the connection that was made already.
+#[derive(Debug)]
+struct Given(Mutex<Option<Wire>>);
+
+impl<In: Transport> Connector<In> for Given {
+    type Out = Either<In, Wire>;
+
+    fn connect(&self, _: &ConnectionDetails<'_>, _: Option<In>) -> Result<Option<Self::Out>, Error> {
+        let wire = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        wire.map(|wire| Some(Either::B(wire))).ok_or(Error::ConnectionFailed)
+    }
+}
+
+/// The address that was connected to; ureq wants one before it asks for the connection.
+#[derive(Debug)]
+struct Known(SocketAddr);
+
+impl Resolver for Known {
+    fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
+        let mut addresses = self.empty();
+        addresses.push(self.0);
+        Ok(addresses)
+    }
+}
+
+/// A connection under one deadline, whatever ureq's own time-outs say: a reply that comes in drops still ends.
+#[derive(Debug)]
+struct Wire {
+    stream: TcpStream,
+    buffers: LazyBuffers,
+    deadline: Instant,
+    read_max: usize,
+}
+
+impl Wire {
+    fn left(&self) -> io::Result<Duration> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        // A socket takes no zero, and rounds to its clock's ticks.
+        if left < Duration::from_millis(1) { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
+    }
+}
+
+fn as_timeout(error: io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::WouldBlock { io::ErrorKind::TimedOut.into() } else { error }
+}
+
+impl Transport for Wire {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), Error> {
+        let mut sent = 0;
+        while sent < amount {
+            self.stream.set_write_timeout(Some(self.left()?))?;
+            match self.stream.write(&self.buffers.output()[sent..amount]) {
+                Ok(0) => return Err(Error::Io(io::ErrorKind::WriteZero.into())),
+                Ok(len) => sent += len,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(Error::Io(as_timeout(e))),
+            }
+        }
+        Ok(())
+    }
+
+    fn await_input(&mut self, _: NextTimeout) -> Result<bool, Error> {
+        loop {
+            self.stream.set_read_timeout(Some(self.left()?))?;
+            let room = self.buffers.input_append_buf();
+            let len = room.len().min(self.read_max);
+            match self.stream.read(&mut room[..len]) {
+                Ok(len) => {
+                    self.buffers.input_appended(len);
+                    return Ok(len > 0);
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(Error::Io(as_timeout(e))),
+            }
+        }
+    }
+
+    fn is_open(&mut self) -> bool {
+        // Never asked: no connection is kept.
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_of_every_remainder() {
+        for (plain, coded) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
+            assert_eq!(base64(plain.as_bytes()), coded);
+        }
+    }
+}
