@@ -39,10 +39,16 @@ pub const PIECE_LEN: u32 = 512 * 1024 * 1024;
 pub const PATH_DEPTH: usize = 100;
 /// Bytes of one name; file systems take 255, and a suffix must fit.
 pub const NAME_LEN: usize = 240;
-/// Files whose names collide and must be renamed.
+/// Names tried in vain for files whose names collide.
 pub const DUPLICATE_NAMES: usize = 500;
-/// Trackers and web seeds kept of one torrent.
+/// Trackers, web seeds and DHT nodes kept of one torrent, each.
 pub const TRACKERS: usize = 200;
+/// Memory of all cleaned paths of a torrent: seven times what a large one with 100 000 files takes.
+pub const PATHS_LEN: usize = 64 * 1024 * 1024;
+/// Longest URL of a tracker or web seed; longer ones are left out.
+pub const URL_LEN: usize = 4096;
+/// Bytes kept of a comment.
+pub const COMMENT_LEN: usize = 16 * 1024;
 
 // ---- peers -----------------------------------------------------------------------------------------------------
 

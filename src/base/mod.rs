@@ -8,6 +8,7 @@ pub mod ids;
 pub mod limits;
 pub mod pool;
 pub mod rate;
+pub mod text;
 pub mod time;
 
 pub use bitfield::Bitfield;

@@ -1,5 +1,11 @@
 //! Torrents as they are described: the checked content of a .torrent file, with safe names.
 
+pub mod hybrid;
+pub mod parse;
+pub mod path;
+pub mod show;
+pub mod urls;
+
 use std::ops::Range;
 
 use crate::base::{Geometry, InfoHash, Piece};
@@ -42,7 +48,7 @@ pub struct File {
     pub len: u64,
     /// First byte within the torrent.
     pub offset: u64,
-    /// Zeros that are not stored (BEP 47).
+    /// Zeros that are not stored (BEP 47). Also symbolic links, with no bytes: they are never created.
     pub pad: bool,
     /// BEP 47 attribute `x`.
     pub executable: bool,

@@ -248,15 +248,16 @@ impl<'a> Value<'a> {
 
     /// A list's values; nothing for other values.
     pub fn items(self) -> impl Iterator<Item = Value<'a>> {
-        Walk { rest: self.inside(b'l') }
+        let mut cursor = Cursor { rest: self.inside(b'l') };
+        std::iter::from_fn(move || cursor.value())
     }
 
     /// A dictionary's keys and values in the order of the bytes; nothing for other values.
     pub fn entries(self) -> impl Iterator<Item = (&'a [u8], Value<'a>)> {
-        let mut walk = Walk { rest: self.inside(b'd') };
+        let mut cursor = Cursor { rest: self.inside(b'd') };
         std::iter::from_fn(move || {
-            let key = walk.next()?.as_bytes()?;
-            Some((key, walk.next()?))
+            let key = cursor.value()?.as_bytes()?;
+            Some((key, cursor.value()?))
         })
     }
 
@@ -264,6 +265,47 @@ impl<'a> Value<'a> {
     pub fn get(self, key: impl AsRef<[u8]>) -> Option<Value<'a>> {
         let key = key.as_ref();
         self.entries().find(|(name, _)| *name == key).map(|(_, value)| value)
+    }
+
+    /// Whether the keys of every dictionary within are in ascending order and differ, as BEP 3 wants.
+    pub fn is_sorted(self) -> bool {
+        let mut cursor = self.cursor();
+        // Per open container the last key; None in lists.
+        let mut open: Vec<Option<&[u8]>> = Vec::new();
+        while let Some(first) = cursor.peek() {
+            match first {
+                b'e' => {
+                    open.pop();
+                    cursor.step();
+                }
+                b'l' => {
+                    open.push(None);
+                    cursor.step();
+                    continue;
+                }
+                b'd' => {
+                    open.push(Some(&[]));
+                    cursor.step();
+                }
+                _ if cursor.value().is_none() => return false,
+                _ => {}
+            }
+            // After a value, or at a dictionary's begin, comes a key if this is a dictionary that does not end.
+            let is_first = first == b'd';
+            if let (Some(Some(last)), Some(b'0'..=b'9')) = (open.last_mut(), cursor.peek()) {
+                let Some(key) = cursor.value().and_then(Value::as_bytes) else { return false };
+                if !is_first && *last >= key {
+                    return false;
+                }
+                *last = key;
+            }
+        }
+        true
+    }
+
+    /// Walks the value step by step, in one pass however deep it is.
+    pub fn cursor(self) -> Cursor<'a> {
+        Cursor { rest: self.raw }
     }
 
     /// The bytes between a container's first byte and its `e`.
@@ -282,15 +324,27 @@ impl fmt::Debug for Value<'_> {
     }
 }
 
-/// Values that follow each other, already checked.
-struct Walk<'a> {
+/// A place within checked bytes.
+#[derive(Clone, Copy)]
+pub struct Cursor<'a> {
     rest: &'a [u8],
 }
 
-impl<'a> Iterator for Walk<'a> {
-    type Item = Value<'a>;
+impl<'a> Cursor<'a> {
+    /// The next value's first byte, or `e` where a list or dictionary ends.
+    pub fn peek(&self) -> Option<u8> {
+        self.rest.first().copied()
+    }
 
-    fn next(&mut self) -> Option<Value<'a>> {
+    /// Goes into the list or dictionary that begins here, or out of the one that ends here.
+    pub fn step(&mut self) {
+        if let [b'l' | b'd' | b'e', rest @ ..] = self.rest {
+            self.rest = rest;
+        }
+    }
+
+    /// The next value as a whole; None where its container ends.
+    pub fn value(&mut self) -> Option<Value<'a>> {
         let (raw, rest) = self.rest.split_at_checked(checked_len(self.rest)?)?;
         self.rest = rest;
         Some(Value { raw })
@@ -474,6 +528,19 @@ mod tests {
         let root = parse(b"d1:bi1e1:ai2e1:bi3ee").unwrap();
         assert_eq!(root.get("b").and_then(Value::as_int), Some(1));
         assert_eq!(root.get(b"a").and_then(Value::as_int), Some(2));
+    }
+
+    #[test]
+    fn order_of_keys_is_told() {
+        let sorted: &[&[u8]] =
+            &[b"i1e", b"le", b"de", b"d1:ai1e1:bi1ee", b"d1:a1:b1:b1:ae", b"d0:le1:adee", b"ld1:ble1:cleee"];
+        let unsorted: &[&[u8]] = &[b"d1:bi1e1:ai1ee", b"d1:ai1e1:ai1ee", b"d0:le0:lee", b"d1:ad1:c0:1:b0:ee"];
+        for bytes in sorted {
+            assert!(parse(bytes).unwrap().is_sorted(), "{}", bytes.escape_ascii());
+        }
+        for bytes in unsorted {
+            assert!(!parse(bytes).unwrap().is_sorted(), "{}", bytes.escape_ascii());
+        }
     }
 
     #[test]

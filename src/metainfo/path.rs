@@ -1,0 +1,263 @@
+//! Names made safe: every part of a path cleaned, and no two files of a torrent ever at one place.
+//!
+//! The results are libtorrent's where it is defined what is right (its tests state them), so that a folder made by
+//! another client is found again.
+
+use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use crate::base::limits;
+use crate::base::text::is_format;
+
+/// What stands for a name of which nothing is left.
+const NOTHING: &str = "_";
+/// A longer extension is not kept when a name is cut.
+const EXTENSION_LEN: usize = 9;
+/// Bytes of a name that file systems take.
+const FILE_SYSTEM_NAME_LEN: usize = 255;
+
+/// A torrent's own name made safe; None where nothing is left of it but dots.
+pub fn clean_name(raw: &[u8]) -> Option<String> {
+    if raw == b"." {
+        return None;
+    }
+    if raw.is_empty() {
+        return Some(NOTHING.into());
+    }
+    let name = clean(raw);
+    (!matches!(name.as_str(), "" | "." | "..")).then_some(name)
+}
+
+/// One part of a file's path made safe; a part of which nothing is left is `_`.
+pub fn clean_part(raw: &[u8]) -> String {
+    let part = clean(raw);
+    match part.as_str() {
+        "" | "." | ".." => NOTHING.into(),
+        _ => part,
+    }
+}
+
+/// Separators and invisible format characters are left out, control characters and what is no UTF-8 become `_`, and
+/// from [`limits::NAME_LEN`] bytes on only an extension is kept.
+fn clean(raw: &[u8]) -> String {
+    let mut name = String::with_capacity(raw.len().min(limits::NAME_LEN + 16));
+    let mut has_extension = false;
+    let mut at = 0;
+    while let Some((character, len)) = first_char(&raw[at..]) {
+        match character {
+            Some(c) if is_left_out(c) => {}
+            Some(c) if !c.is_control() => name.push(c),
+            _ => name.push('_'),
+        }
+        let start = at;
+        at += len;
+        if name.len() >= limits::NAME_LEN && !has_extension {
+            let from = (start + 1).max(raw.len().saturating_sub(EXTENSION_LEN));
+            let Some(dot) = (from..raw.len()).rev().find(|&index| raw[index] == b'.') else { break };
+            has_extension = true;
+            at = dot;
+        }
+    }
+    name
+}
+
+/// The first character and how many bytes it has; None for the character where the bytes are no UTF-8. The lead byte
+/// says how many bytes belong together, also when they are wrong.
+fn first_char(bytes: &[u8]) -> Option<(Option<char>, usize)> {
+    let len = match bytes.first()? {
+        0xc0..=0xdf => 2,
+        0xe0..=0xef => 3,
+        0xf0..=0xf7 => 4,
+        0xf8..=0xfb => 5,
+        _ => 1,
+    };
+    let Some(sequence) = bytes.get(..len) else { return Some((None, bytes.len())) };
+    Some((std::str::from_utf8(sequence).ok().and_then(|text| text.chars().next()), len))
+}
+
+/// Separators, and characters that are invisible or turn the direction of writing.
+fn is_left_out(c: char) -> bool {
+    matches!(c, '/' | '\\' | '\0') || is_format(c)
+}
+
+/// The names of one torrent so far, to keep two files from one place: case is ignored, and a file is never also a
+/// folder. First every folder is reserved, then every file gets its place.
+///
+/// Names are kept as 64-bit hashes: equal names always meet; the one in 2^64 that differ and meet cost a needless
+/// suffix.
+#[derive(Default)]
+pub struct Places {
+    folders: BTreeSet<u64>,
+    files: BTreeSet<u64>,
+    pads: BTreeSet<u64>,
+    /// Suffixes tried in vain.
+    failure_count: usize,
+}
+
+/// More names collide than [`limits::DUPLICATE_NAMES`] allows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TooManyDuplicates;
+
+impl Places {
+    /// Reserves the folders above a file.
+    pub fn reserve_folders<'p>(&mut self, path: impl IntoIterator<Item = &'p str>) {
+        let mut hasher = DefaultHasher::new();
+        let mut above = None;
+        for part in path {
+            if let Some(folder) = above.replace(fold(&mut hasher, part)) {
+                self.folders.insert(folder);
+            }
+        }
+    }
+
+    /// Gives a file its place: its last part gets a number before the extension where the place is taken
+    /// (`temporary.1.txt`). Pad files are stored nowhere, so they may share a place with each other.
+    ///
+    /// # Errors
+    /// When names collide too often.
+    pub fn place(&mut self, path: &mut [String], is_pad: bool) -> Result<(), TooManyDuplicates> {
+        let Some((name, above)) = path.split_last_mut() else { return Ok(()) };
+        let mut folder = DefaultHasher::new();
+        above.iter().for_each(|part| {
+            fold(&mut folder, part);
+        });
+        let hash_of = |name: &str| fold(&mut folder.clone(), name);
+        let hash = hash_of(name);
+        if is_pad {
+            self.pads.insert(hash);
+            return Ok(());
+        }
+        if self.take(hash) {
+            return Ok(());
+        }
+        for number in 1_u64.. {
+            let numbered = numbered(name, number);
+            if self.take(hash_of(&numbered)) {
+                *name = numbered;
+                break;
+            }
+            self.failure_count += 1;
+            if self.failure_count > limits::DUPLICATE_NAMES {
+                return Err(TooManyDuplicates);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the place was free.
+    fn take(&mut self, hash: u64) -> bool {
+        !self.folders.contains(&hash) && !self.pads.contains(&hash) && self.files.insert(hash)
+    }
+}
+
+/// Adds a part to the hash of a path, ignoring case, and returns the path's hash so far.
+fn fold(hasher: &mut DefaultHasher, part: &str) -> u64 {
+    if part.is_ascii() {
+        part.bytes().for_each(|byte| char::from(byte.to_ascii_lowercase()).hash(hasher));
+    } else {
+        part.chars().flat_map(char::to_lowercase).for_each(|c| c.hash(hasher));
+    }
+    '/'.hash(hasher);
+    hasher.finish()
+}
+
+/// `a.1.txt` of `a.txt`; the stem is cut where the whole would become too long.
+fn numbered(name: &str, number: u64) -> String {
+    let (stem, extension) = name.split_at(name.rfind('.').unwrap_or(name.len()));
+    let suffix = format!(".{number}{extension}");
+    let mut stem_len = stem.len().min(FILE_SYSTEM_NAME_LEN.saturating_sub(suffix.len()));
+    while !stem.is_char_boundary(stem_len) {
+        stem_len -= 1;
+    }
+    format!("{}{suffix}", &stem[..stem_len])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_cleaned() {
+        let table: &[(&[u8], &str)] = &[
+            (b"a", "a"),
+            (b"", "_"),
+            (b".", "_"),
+            (b"..", "_"),
+            (b"...", "..."),
+            (b"/..\\", "_"),
+            (b"a/../b", "a..b"),
+            (b"/etc/passwd", "etcpasswd"),
+            (b"a\0b\x1bc\x7f", "ab_c_"),
+            (b"caf\xc3\xa9 ", "caf\u{e9} "),
+            (b"a\xe2\x80\xaegpj.exe", "agpj.exe"),
+            ("\u{2066}\u{200b}".as_bytes(), "_"),
+            ("\u{85}a".as_bytes(), "_a"),
+            (b"\xff\xfe.x", "__.x"),
+            (b"a\xe2\x82", "a_"),
+        ];
+        for (raw, wanted) in table {
+            assert_eq!(clean_part(raw), *wanted, "{}", raw.escape_ascii());
+        }
+        for raw in ["/", ".", "..", "//..", "\u{200b}"] {
+            assert_eq!(clean_name(raw.as_bytes()), None, "{raw}");
+        }
+        assert_eq!(clean_name(b""), Some("_".into()));
+    }
+
+    #[test]
+    fn long_names_are_cut_and_keep_their_extension() {
+        let name = clean_part(format!("{}.torrent", "x".repeat(400)).as_bytes());
+        assert_eq!(name, format!("{}.torrent", "x".repeat(240)));
+        assert_eq!(clean_part(&[b'x'; 4_000]).len(), 240);
+        assert_eq!(clean_part(&[0xff; 4_000]).len(), 240);
+        assert_eq!(clean_part(format!("{}.notanextension", "x".repeat(400)).as_bytes()).len(), 240);
+        let wide = clean_part(format!("{}.\u{1f600}\u{1f600}", "\u{1f600}".repeat(100)).as_bytes());
+        assert!(wide.len() <= 255 && wide.ends_with(".\u{1f600}\u{1f600}"), "{wide}");
+    }
+
+    fn placed(files: &[(&str, bool)]) -> Result<Vec<String>, TooManyDuplicates> {
+        let mut places = Places::default();
+        let mut paths: Vec<Vec<String>> =
+            files.iter().map(|(path, _)| path.split('/').map(String::from).collect()).collect();
+        for path in &paths {
+            places.reserve_folders(path.iter().map(String::as_str));
+        }
+        for (path, (_, is_pad)) in paths.iter_mut().zip(files) {
+            places.place(path, *is_pad)?;
+        }
+        Ok(paths.iter().map(|path| path.join("/")).collect())
+    }
+
+    #[test]
+    fn no_two_files_share_a_place() {
+        let table: &[(&[&str], &[&str])] = &[
+            (&["t/a", "t/b"], &["t/a", "t/b"]),
+            (&["t/a.txt", "t/A.TXT", "t/a.txt"], &["t/a.txt", "t/A.1.TXT", "t/a.2.txt"]),
+            (&["t/a", "t/a/b", "t/A/c"], &["t/a.1", "t/a/b", "t/A/c"]),
+            (&["t/a.1", "t/a", "t/a"], &["t/a.1", "t/a", "t/a.2"]),
+            (&["t/a", "t/a", "t/a.1"], &["t/a", "t/a.1", "t/a.1.1"]),
+            (&["t/\u{c9}", "t/\u{e9}"], &["t/\u{c9}", "t/\u{e9}.1"]),
+            (&["t/.x", "t/.x"], &["t/.x", "t/.1.x"]),
+        ];
+        for (given, wanted) in table {
+            let files: Vec<_> = given.iter().map(|path| (*path, false)).collect();
+            assert_eq!(placed(&files).unwrap(), *wanted);
+        }
+        let pads = [("t/.pad/1", true), ("t/.pad/1", true), ("t/.pad/1", false)];
+        assert_eq!(placed(&pads).unwrap(), ["t/.pad/1", "t/.pad/1", "t/.pad/1.1"]);
+    }
+
+    #[test]
+    fn a_number_fits_the_longest_name() {
+        let name = "\u{1f600}".repeat(62) + ".torrent";
+        assert_eq!(name.len(), 256);
+        let numbered = numbered(&name, 1_234);
+        assert!(numbered.len() <= 255 && numbered.ends_with(".1234.torrent"), "{numbered}");
+    }
+
+    #[test]
+    fn many_equal_names_are_refused() {
+        assert!(placed(&[("t/a", false); 32]).is_ok());
+        assert_eq!(placed(&[("t/a", false); 100_000]), Err(TooManyDuplicates));
+    }
+}
