@@ -45,8 +45,6 @@ pub const DUPLICATE_NAMES: usize = 500;
 pub const TRACKERS: usize = 200;
 /// Memory of all cleaned paths of a torrent: seven times what a large one with 100 000 files takes.
 pub const PATHS_LEN: usize = 64 * 1024 * 1024;
-/// Longest URL of a tracker or web seed; longer ones are left out.
-pub const URL_LEN: usize = 4096;
 /// Bytes kept of a comment.
 pub const COMMENT_LEN: usize = 16 * 1024;
 
