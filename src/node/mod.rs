@@ -1,1 +1,320 @@
-//! The hallway: one process's machines. Routes connections, deadlines and notes between them.
+//! The hallway: one process's machines. Routes connections, deadlines and notes between them; the only machine
+//! that `io` drives.
+
+mod lobby;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use self::lobby::Lobby;
+use crate::base::limits::{READ_LEN, STOP_TIMEOUT};
+use crate::base::{ConnId, InfoHash, JobId, PeerId, Pool, Span, StoreId, Time, TorrentId};
+use crate::machine::{AddTorrent, Command, Completion, DiskError, DiskErrorKind, Input, Job, Machine, Note, Outbox};
+use crate::swarm::{Swarm, Us};
+
+/// Who has a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Owner {
+    /// It has not said yet what it wants.
+    Lobby,
+    Swarm(TorrentId),
+}
+
+pub struct Node {
+    us: Us,
+    swarms: BTreeMap<TorrentId, Swarm>,
+    by_hash: BTreeMap<InfoHash, TorrentId>,
+    owners: BTreeMap<ConnId, Owner>,
+    lobby: Lobby,
+    /// Who asked for a fetch or a look-up.
+    jobs: BTreeMap<JobId, TorrentId>,
+    /// The heap of deadlines, refreshed only for the machine just handled.
+    deadlines: BTreeSet<(Time, TorrentId)>,
+    deadline_of: BTreeMap<TorrentId, Time>,
+    watch: Option<(Span, Time)>,
+    /// Set by `Stop`: the end at the latest.
+    stop_by: Option<Time>,
+    is_stopped: bool,
+}
+
+impl Node {
+    /// `peer_id` as BEP 20 describes; `key` for trackers, random.
+    pub fn new(peer_id: PeerId, key: u32) -> Node {
+        Node {
+            us: Us { peer_id, port: 0, key },
+            swarms: BTreeMap::new(),
+            by_hash: BTreeMap::new(),
+            owners: BTreeMap::new(),
+            lobby: Lobby::default(),
+            jobs: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            deadline_of: BTreeMap::new(),
+            watch: None,
+            stop_by: None,
+            is_stopped: false,
+        }
+    }
+
+    fn add(&mut self, add: AddTorrent, now: Time, out: &mut Outbox) {
+        let id = add.torrent;
+        let info_hash = add.metainfo.info_hash;
+        if self.by_hash.contains_key(&info_hash) || self.swarms.contains_key(&id) {
+            let text = format!("{info_hash} is being worked on already");
+            let error = DiskError { kind: DiskErrorKind::Locked, text };
+            return out.tell(Note::Failed { torrent: id, error });
+        }
+        self.by_hash.insert(info_hash, id);
+        let before = out.commands.len();
+        let swarm = Swarm::new(add, self.us, now, out);
+        self.swarms.insert(id, swarm);
+        self.note_commands(id, before, out);
+        self.refresh_deadline(id);
+    }
+
+    /// Hands an input to one swarm and takes note of what came out.
+    fn hand(&mut self, id: TorrentId, now: Time, input: Input<'_>, out: &mut Outbox) {
+        let before = out.commands.len();
+        if let Some(swarm) = self.swarms.get_mut(&id) {
+            swarm.handle(now, input, out);
+            self.note_commands(id, before, out);
+            self.refresh_deadline(id);
+        }
+    }
+
+    /// Remembers whose the new connections and jobs are.
+    fn note_commands(&mut self, id: TorrentId, from: usize, out: &Outbox) {
+        for command in &out.commands[from..] {
+            match command {
+                Command::Connect { conn, .. } => {
+                    self.owners.insert(*conn, Owner::Swarm(id));
+                }
+                Command::Close { conn } => {
+                    self.owners.remove(conn);
+                }
+                Command::Job(Job::Fetch { id: job, .. } | Job::Resolve { id: job, .. }) => {
+                    self.jobs.insert(*job, id);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn refresh_deadline(&mut self, id: TorrentId) {
+        let next = self.swarms.get(&id).and_then(Swarm::next_deadline);
+        let before = match next {
+            Some(due) => self.deadline_of.insert(id, due),
+            None => self.deadline_of.remove(&id),
+        };
+        if before != next {
+            if let Some(before) = before {
+                self.deadlines.remove(&(before, id));
+            }
+            if let Some(next) = next {
+                self.deadlines.insert((next, id));
+            }
+        }
+    }
+
+    fn received(&mut self, conn: ConnId, bytes: &[u8], now: Time, out: &mut Outbox) {
+        match self.owners.get(&conn) {
+            Some(Owner::Swarm(id)) => self.hand(*id, now, Input::Received { conn, bytes }, out),
+            Some(Owner::Lobby) => self.received_in_lobby(conn, bytes, now, out),
+            None => out.close(conn),
+        }
+    }
+
+    /// A stranger's first bytes: as soon as they name one of our torrents they are that swarm's.
+    fn received_in_lobby(&mut self, conn: ConnId, mut bytes: &[u8], now: Time, out: &mut Outbox) {
+        match self.lobby.feed(conn, &mut bytes) {
+            Ok(None) => {}
+            Ok(Some(guest)) => {
+                let Some(&id) = self.by_hash.get(&guest.info_hash) else {
+                    log::debug!("{} asks for {}, which is not here", guest.remote, guest.info_hash);
+                    return self.turn_away(conn, out);
+                };
+                self.owners.insert(conn, Owner::Swarm(id));
+                self.hand(id, now, Input::Accepted { conn, remote: guest.remote }, out);
+                self.hand_if_kept(id, conn, &guest.bytes, now, out);
+                self.hand_if_kept(id, conn, bytes, now, out);
+            }
+            Err(_) => self.turn_away(conn, out),
+        }
+    }
+
+    fn hand_if_kept(&mut self, id: TorrentId, conn: ConnId, bytes: &[u8], now: Time, out: &mut Outbox) {
+        if self.owners.contains_key(&conn) && !bytes.is_empty() {
+            self.hand(id, now, Input::Received { conn, bytes }, out);
+        }
+    }
+
+    fn turn_away(&mut self, conn: ConnId, out: &mut Outbox) {
+        self.lobby.remove(conn);
+        self.owners.remove(&conn);
+        out.close(conn);
+    }
+
+    fn completed(&mut self, completion: Completion, now: Time, out: &mut Outbox) {
+        let id = match &completion {
+            Completion::Fetched { id, .. } | Completion::Resolved { id, .. } => self.jobs.remove(id),
+            Completion::Opened { store, .. }
+            | Completion::Home { store, .. }
+            | Completion::WriteFailed { store, .. }
+            | Completion::Hashed { store, .. }
+            | Completion::Digests { store, .. }
+            | Completion::Read { store, .. }
+            | Completion::Saved { store, .. } => Some(store_owner(*store)),
+        };
+        if let Some(id) = id {
+            self.hand(id, now, Input::Completed(completion), out);
+        }
+    }
+
+    fn note(&mut self, note: Note, now: Time, out: &mut Outbox) {
+        match note {
+            Note::Add(add) => self.add(*add, now, out),
+            Note::Watch { interval } => self.watch = Some((interval, now)),
+            Note::Listening { port } => {
+                self.us.port = port;
+                for swarm in self.swarms.values_mut() {
+                    swarm.set_port(port);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn on_deadline(&mut self, now: Time, out: &mut Outbox) {
+        while let Some(&(due, id)) = self.deadlines.first() {
+            if due > now {
+                break;
+            }
+            self.hand(id, now, Input::Deadline, out);
+            if self.deadline_of.get(&id).is_some_and(|next| *next <= now) {
+                break; // It asks for another turn at once; the loop gives others theirs first.
+            }
+        }
+        for conn in self.lobby.expire(now) {
+            self.turn_away(conn, out);
+        }
+        if let Some((interval, due)) = self.watch
+            && due <= now
+        {
+            self.watch = Some((interval, now + interval));
+            self.tell_rows(now, out);
+        }
+    }
+
+    fn tell_rows(&mut self, now: Time, out: &mut Outbox) {
+        for swarm in self.swarms.values_mut() {
+            swarm.tell_row(now, out);
+        }
+    }
+
+    fn stop(&mut self, now: Time, out: &mut Outbox) {
+        self.stop_by.get_or_insert(now + STOP_TIMEOUT);
+        for conn in self.lobby.clear() {
+            self.turn_away(conn, out);
+        }
+        let ids: Vec<TorrentId> = self.swarms.keys().copied().collect();
+        for id in ids {
+            self.hand(id, now, Input::Stop, out);
+        }
+    }
+
+    /// Tells once that everything is saved, or that time is up.
+    fn end_if_stopped(&mut self, now: Time, out: &mut Outbox) {
+        let Some(by) = self.stop_by else {
+            return;
+        };
+        let is_over = now >= by || self.swarms.values().all(Swarm::is_stopped);
+        if is_over && !std::mem::replace(&mut self.is_stopped, true) {
+            self.tell_rows(now, out);
+            out.tell(Note::Stopped);
+        }
+    }
+
+    /// For the simulator's proof of itself only: breaks something on purpose.
+    #[doc(hidden)]
+    pub fn plant(&mut self, bug: &str) {
+        assert_eq!(bug, "availability", "no such bug to plant");
+        for swarm in self.swarms.values_mut() {
+            swarm.plant_wrong_availability();
+        }
+    }
+
+    /// Download credits, upload credits and pool buffers that all swarms hold: with the free ones they make the
+    /// totals.
+    pub fn holdings(&self) -> (u32, u32, usize) {
+        let sum = |a: (u32, u32, usize), b: (u32, u32, usize)| (a.0 + b.0, a.1 + b.1, a.2 + b.2);
+        self.swarms.values().map(Swarm::holdings).fold((0, 0, 0), sum)
+    }
+}
+
+/// Whose a store is.
+fn store_owner(store: StoreId) -> TorrentId {
+    store.torrent
+}
+
+impl Machine for Node {
+    fn handle(&mut self, now: Time, input: Input<'_>, out: &mut Outbox) {
+        match input {
+            Input::Accepted { conn, remote } => {
+                if self.stop_by.is_none() && self.lobby.enter(conn, remote, now) {
+                    self.owners.insert(conn, Owner::Lobby);
+                } else {
+                    out.close(conn);
+                }
+            }
+            Input::Received { conn, bytes } => self.received(conn, bytes, now, out),
+            Input::Connected { conn } | Input::Sent { conn, .. } => match self.owners.get(&conn) {
+                Some(Owner::Swarm(id)) => self.hand(*id, now, input, out),
+                Some(Owner::Lobby) => {}
+                None => out.close(conn),
+            },
+            Input::Closed { conn, .. } => match self.owners.remove(&conn) {
+                Some(Owner::Swarm(id)) => self.hand(id, now, input, out),
+                Some(Owner::Lobby) => self.lobby.remove(conn),
+                None => {}
+            },
+            Input::Datagram { .. } => {}
+            Input::Completed(completion) => self.completed(completion, now, out),
+            Input::Note(note) => self.note(note, now, out),
+            Input::Starving => {
+                let ids: Vec<TorrentId> = self.swarms.keys().copied().collect();
+                for id in ids {
+                    self.hand(id, now, Input::Starving, out);
+                }
+            }
+            Input::Deadline => self.on_deadline(now, out),
+            Input::Stop => self.stop(now, out),
+        }
+        self.end_if_stopped(now, out);
+    }
+
+    fn next_deadline(&self) -> Option<Time> {
+        if self.is_stopped {
+            return None;
+        }
+        let swarms = self.deadlines.first().map(|(due, _)| *due);
+        let watch = self.watch.map(|(_, due)| due);
+        [swarms, watch, self.lobby.next_deadline(), self.stop_by].into_iter().flatten().min()
+    }
+
+    fn appetite(&self, conn: ConnId, pool: &Pool) -> usize {
+        let swarm = match self.owners.get(&conn) {
+            Some(Owner::Swarm(id)) => self.swarms.get(id),
+            Some(Owner::Lobby) | None => None,
+        };
+        swarm.map_or(READ_LEN, |swarm| swarm.appetite(conn, pool))
+    }
+
+    fn check(&self) {
+        for swarm in self.swarms.values() {
+            swarm.check();
+        }
+        for (id, due) in &self.deadline_of {
+            assert!(self.deadlines.contains(&(*due, *id)), "a deadline is missing in the heap");
+        }
+        assert_eq!(self.deadlines.len(), self.deadline_of.len(), "a stale deadline is in the heap");
+        self.lobby.check();
+    }
+}

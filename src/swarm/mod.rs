@@ -1,1 +1,485 @@
 //! One torrent's swarm: its peers, what is asked of them and given to them, and its place on disk.
+//!
+//! The door: every input is routed to one peer or to the torrent here; what follows for other peers
+//! ([`torrent::Later`]) is done before the input is over.
+
+pub mod blame;
+pub mod choker;
+mod downloads;
+pub mod known;
+mod messages;
+mod peer;
+pub mod picker;
+pub mod rarity;
+mod routine;
+mod store;
+mod torrent;
+mod uploads;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use self::blame::Suspect;
+use self::choker::Choker;
+use self::known::{Known, Source};
+use self::peer::{Fault, Has, Peer, Stage};
+use self::torrent::{Later, Phase, Setup, Torrent};
+use crate::base::limits::{READ_BLOCKS, READ_LEN};
+use crate::base::{ConnId, InfoHash, JobId, PeerId, Pool, Time, TorrentId};
+use crate::machine::{
+    Activity, AddTorrent, Closed, Command, Completion, Input, Job, Machine, Note, Outbox, Row, StoreSpec,
+};
+use crate::storage::Layout;
+use crate::wire::handshake::Handshake;
+use crate::wire::peer::Message;
+
+/// Who we are to peers and trackers.
+#[derive(Clone, Copy, Debug)]
+pub struct Us {
+    pub peer_id: PeerId,
+    /// TCP port others reach us at.
+    pub port: u16,
+    /// Tells a tracker that we are the same after our address changed (BEP 3 `key`).
+    pub key: u32,
+}
+
+pub struct Swarm {
+    us: Us,
+    torrent: Torrent,
+    peers: BTreeMap<ConnId, Peer>,
+    known: Known,
+    choker: Choker,
+    peers_max: usize,
+    /// Names being looked up, and who gave them.
+    resolving: BTreeMap<JobId, Source>,
+    /// The next routine round, while there is anything to look after.
+    next_tick: Option<Time>,
+}
+
+impl Swarm {
+    /// Begins by looking at the files.
+    pub fn new(add: AddTorrent, us: Us, now: Time, out: &mut Outbox) -> Swarm {
+        let layout = Layout::new(&add.metainfo, &add.wanted);
+        let spec = StoreSpec { info_hash: add.metainfo.info_hash, dir: add.dir, layout };
+        let setup = Setup {
+            id: add.torrent,
+            metainfo: add.metainfo,
+            spec: Arc::new(spec),
+            sequential: add.sequential,
+            recheck: add.recheck,
+        };
+        let mut swarm = Swarm {
+            us,
+            torrent: Torrent::new(setup, now, &mut out.rng),
+            peers: BTreeMap::new(),
+            known: Known::default(),
+            choker: Choker::default(),
+            peers_max: add.peers_max,
+            resolving: BTreeMap::new(),
+            next_tick: None,
+        };
+        swarm.torrent.open(now, out);
+        for (host, port) in add.peers {
+            swarm.name_peer(&host, port, Source::Person, now, out);
+        }
+        swarm
+    }
+
+    pub fn id(&self) -> TorrentId {
+        self.torrent.id
+    }
+
+    pub fn info_hash(&self) -> InfoHash {
+        self.torrent.metainfo.info_hash
+    }
+
+    /// Our port is known, or another.
+    pub fn set_port(&mut self, port: u16) {
+        self.us.port = port;
+    }
+
+    /// Everything is saved and told.
+    pub fn is_stopped(&self) -> bool {
+        self.torrent.phase == Phase::Stopped
+    }
+
+    /// A peer by host name or address.
+    fn name_peer(&mut self, host: &str, port: u16, source: Source, now: Time, out: &mut Outbox) {
+        match host.trim_start_matches('[').trim_end_matches(']').parse() {
+            Ok(ip) => {
+                self.known.add(now, SocketAddr::new(ip, port), source);
+            }
+            Err(_) => {
+                let id = out.new_job();
+                self.resolving.insert(id, source);
+                out.job(Job::Resolve { id, host: host.to_owned(), port });
+            }
+        }
+    }
+
+    fn accept(&mut self, conn: ConnId, remote: SocketAddr, now: Time, out: &mut Outbox) {
+        let is_welcome = self.torrent.may_serve()
+            && self.peers.len() < self.peers_max
+            && !self.torrent.blame.is_banned_address(remote);
+        if !is_welcome {
+            return out.close(conn);
+        }
+        self.peers.insert(conn, Peer::new(conn, remote, false, self.torrent.metainfo.geometry.piece_count(), now));
+    }
+
+    /// Our dial succeeded: we speak first.
+    fn connected(&mut self, conn: ConnId, now: Time, out: &mut Outbox) {
+        let Some(peer) = self.peers.get_mut(&conn) else {
+            return out.close(conn);
+        };
+        peer.stage = Stage::Handshaking(Default::default());
+        peer.since = now;
+        peer.last_received = now;
+        peer.last_sent = now;
+        out.send(conn, Handshake::new(self.torrent.metainfo.info_hash, self.us.peer_id).to_bytes().to_vec());
+    }
+
+    fn received(&mut self, conn: ConnId, mut bytes: &[u8], now: Time, out: &mut Outbox) {
+        let Some(peer) = self.peers.get_mut(&conn) else {
+            return out.close(conn);
+        };
+        peer.last_received = now;
+        if let Stage::Handshaking(gather) = &mut peer.stage {
+            let us = (self.us.peer_id, self.us.port);
+            let result = match gather.feed(&mut bytes) {
+                Ok(None) => return,
+                Err(_) => Err(Fault::NotBitTorrent),
+                Ok(Some(theirs)) => self.torrent.on_handshake(peer, theirs, us, now, out),
+            };
+            let result = result.and_then(|()| self.settle_duplicate(conn, now, out));
+            if let Err(fault) = result {
+                return self.hang_up(conn, fault, now, out);
+            }
+        }
+        let Some(peer) = self.peers.get_mut(&conn) else {
+            return;
+        };
+        if let Err(fault) = read_messages(&mut self.torrent, peer, bytes, now, out) {
+            self.hang_up(conn, fault, now, out);
+        }
+    }
+
+    /// One connection per peer. Where both sides dialled, both keep the one that the lower peer id dialled.
+    fn settle_duplicate(&mut self, conn: ConnId, now: Time, out: &mut Outbox) -> Result<(), Fault> {
+        let Some(peer) = self.peers.get(&conn) else {
+            return Ok(());
+        };
+        let is_same = |other: &&Peer| other.conn != conn && other.is_open() && other.peer_id == peer.peer_id;
+        let Some(other) = self.peers.values().find(is_same) else {
+            return Ok(());
+        };
+        let we_dial = self.us.peer_id < peer.peer_id;
+        let is_better = peer.dialled.is_some() != other.dialled.is_some() && peer.dialled.is_some() == we_dial;
+        if !is_better {
+            return Err(Fault::Duplicate);
+        }
+        let other = other.conn;
+        self.hang_up(other, Fault::Duplicate, now, out);
+        Ok(())
+    }
+
+    /// Ends a connection for a reason.
+    fn hang_up(&mut self, conn: ConnId, fault: Fault, now: Time, out: &mut Outbox) {
+        let Some(peer) = self.peers.remove(&conn) else {
+            return;
+        };
+        log::debug!("{}: {} {fault}", self.torrent.metainfo.name, peer.remote);
+        out.close(conn);
+        let is_final = matches!(fault, Fault::Ourselves | Fault::Banned | Fault::BothSeeds);
+        self.gone(peer, is_final, now, out);
+    }
+
+    /// The connection is no more: what it held comes back.
+    fn gone(&mut self, mut peer: Peer, is_final: bool, now: Time, out: &mut Outbox) {
+        self.torrent.abandon_downloads(&mut peer, out);
+        self.torrent.abandon_uploads(&mut peer, out);
+        self.torrent.forget_pieces(&peer);
+        if let Some(address) = peer.dialled {
+            if is_final {
+                self.known.retire(address);
+            } else {
+                let was_useful = peer.down.rate.total() > 0 || peer.up.rate.total() > 0;
+                self.known.ended(now, address, was_useful);
+            }
+        }
+        self.torrent.later.push(Later::TopUpAll);
+    }
+
+    fn completed(&mut self, completion: Completion, now: Time, out: &mut Outbox) {
+        let torrent = &mut self.torrent;
+        let ours = torrent.store.id;
+        match completion {
+            Completion::Home { store, blocks } => torrent.on_home(store, blocks, out),
+            Completion::WriteFailed { store, blocks, error } => {
+                torrent.on_write_failed(store, blocks, error, now, out)
+            }
+            Completion::Read { conn, block, run, .. } => {
+                let peer = self.peers.get_mut(&conn);
+                if let Err(error) = torrent.on_read(peer, block, run, now, out) {
+                    torrent.pause(error, true, now, out);
+                }
+            }
+            Completion::Opened { store, result } if store == ours => torrent.on_opened(result, now, out),
+            Completion::Hashed { store, piece, digest } if store == ours => {
+                torrent.on_hashed(piece, digest, now, out)
+            }
+            Completion::Digests { store, piece, digests } if store == ours => torrent.on_digests(piece, digests),
+            Completion::Saved { store, result } if store == ours => torrent.on_saved(result, now, out),
+            // Of an earlier opening: nothing of it counts any more.
+            Completion::Opened { .. }
+            | Completion::Hashed { .. }
+            | Completion::Digests { .. }
+            | Completion::Saved { .. } => {}
+            Completion::Fetched { .. } => {}
+            Completion::Resolved { id, result } => self.resolved(id, result, now),
+        }
+        self.torrent.go_on_stopping(now, out);
+    }
+
+    fn resolved(&mut self, id: JobId, result: Result<Vec<SocketAddr>, String>, now: Time) {
+        let Some(source) = self.resolving.remove(&id) else {
+            return;
+        };
+        match result {
+            Ok(addresses) => {
+                for address in addresses.into_iter().take(8) {
+                    self.known.add(now, address, source);
+                }
+            }
+            Err(error) => log::warn!("{}: {error}", self.torrent.metainfo.name),
+        }
+    }
+
+    /// Does what follows for other peers, until nothing more follows.
+    fn do_later(&mut self, now: Time, out: &mut Outbox) {
+        while !self.torrent.later.is_empty() {
+            for later in std::mem::take(&mut self.torrent.later) {
+                self.do_one(later, now, out);
+            }
+        }
+        self.dial(now, out);
+        if self.next_tick.is_none() && !self.peers.is_empty() {
+            self.next_tick = Some(now + routine::TICK);
+        }
+    }
+
+    fn do_one(&mut self, later: Later, now: Time, out: &mut Outbox) {
+        match later {
+            Later::CancelElsewhere { block, conn } => {
+                for peer in self.peers.values_mut().filter(|peer| peer.conn != conn) {
+                    self.torrent.cancel(peer, block, now, out);
+                    self.torrent.top_up(peer, now, out);
+                }
+            }
+            Later::Verified(piece) => {
+                let message: Arc<[u8]> = Message::Have(piece.index()).to_bytes().into();
+                let others = self.peers.values().filter(|peer| peer.is_open() && !peer.is_seed());
+                let conns: Vec<ConnId> = others.map(|peer| peer.conn).collect();
+                if !conns.is_empty() {
+                    out.push(Command::SendMany { conns, bytes: message });
+                }
+                for peer in self.peers.values_mut().filter(|peer| peer.has.has(piece)) {
+                    peer.useful_count = peer.useful_count.saturating_sub(1);
+                    self.torrent.set_interest(peer, now, out);
+                }
+            }
+            Later::Completed => {}
+            Later::Banned(liar) => self.cast_out(liar, now, out),
+            Later::CancelAll => {
+                for peer in self.peers.values_mut() {
+                    self.torrent.cancel_all(peer, now, out);
+                }
+            }
+            Later::Serve { conn } => {
+                if let Some(peer) = self.peers.get_mut(&conn) {
+                    self.torrent.serve(peer, out);
+                }
+            }
+            Later::TopUpAll => {
+                for peer in self.peers.values_mut() {
+                    self.torrent.top_up(peer, now, out);
+                    if peer.up.is_starved {
+                        self.torrent.serve(peer, out);
+                    }
+                }
+            }
+            Later::Began => self.torrent.free_slots = Choker::free_slots(self.peers.values()),
+            Later::Reopen => {
+                self.hang_up_all("starting over from the files", now, out);
+                out.job(Job::Close { store: self.torrent.store.id });
+                self.torrent.open(now, out);
+            }
+        }
+    }
+
+    /// A proven liar and everything that is the same peer.
+    fn cast_out(&mut self, liar: Suspect, now: Time, out: &mut Outbox) {
+        log::info!("{}: banned {}: it sent wrong data", self.torrent.metainfo.name, liar.address);
+        self.known.retire(liar.address);
+        let is_banned =
+            |peer: &&Peer| self.torrent.blame.is_banned(Suspect { address: peer.remote, peer_id: peer.peer_id });
+        let conns: Vec<ConnId> = self.peers.values().filter(is_banned).map(|peer| peer.conn).collect();
+        for conn in conns {
+            self.hang_up(conn, Fault::Banned, now, out);
+        }
+    }
+
+    fn hang_up_all(&mut self, why: &'static str, now: Time, out: &mut Outbox) {
+        let conns: Vec<ConnId> = self.peers.keys().copied().collect();
+        for conn in conns {
+            self.hang_up(conn, Fault::NotNeeded(why), now, out);
+        }
+    }
+
+    /// The torrent's state for people.
+    pub fn row(&mut self, now: Time) -> Row {
+        let open = self.peers.values().filter(|peer| peer.is_open());
+        let (peers, seeds) = open.fold((0, 0), |(p, s), peer| (p + 1, s + u32::from(peer.is_seed())));
+        let torrent = &mut self.torrent;
+        let (have_bytes, wanted_bytes) = torrent.picker.progress();
+        let activity = match &torrent.phase {
+            Phase::Opening => Activity::Opening,
+            Phase::Checking => {
+                let (done, total) = torrent.store.check_progress();
+                Activity::Checking { done, total }
+            }
+            Phase::Active if torrent.picker.is_complete() => Activity::Seeding,
+            Phase::Active => Activity::Downloading,
+            Phase::Paused { reason, .. } => Activity::Paused(reason.clone()),
+            Phase::Stopping | Phase::Stopped => Activity::Stopped,
+        };
+        Row {
+            torrent: torrent.id,
+            activity,
+            have_bytes,
+            wanted_bytes,
+            downloaded: torrent.stats.down.total(),
+            uploaded: torrent.stats.up.total(),
+            down_per_s: torrent.stats.down.per_s(now),
+            up_per_s: torrent.stats.up.per_s(now),
+            peers,
+            seeds,
+            known: self.known.idle_count() as u32,
+            wasted: torrent.stats.wasted,
+            hash_fails: torrent.stats.hash_fails,
+            banned: torrent.blame.banned_count(),
+            tracker_trouble: None,
+            have: None,
+        }
+    }
+
+    /// For the simulator's proof of itself only.
+    #[doc(hidden)]
+    pub fn plant_wrong_availability(&mut self) {
+        self.torrent.picker.plant_wrong_availability();
+    }
+}
+
+fn read_messages(
+    torrent: &mut Torrent,
+    peer: &mut Peer,
+    mut bytes: &[u8],
+    now: Time,
+    out: &mut Outbox,
+) -> Result<(), Fault> {
+    let mut decoder = std::mem::replace(&mut peer.decoder, crate::wire::decoder::Decoder::new(0));
+    let result = loop {
+        match decoder.next(&mut bytes) {
+            Ok(Some(event)) => {
+                if let Err(fault) = torrent.on_event(peer, event, now, out) {
+                    break Err(fault);
+                }
+            }
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(Fault::Decode(error)),
+        }
+    };
+    peer.decoder = decoder;
+    result
+}
+
+impl Machine for Swarm {
+    fn handle(&mut self, now: Time, input: Input<'_>, out: &mut Outbox) {
+        match input {
+            Input::Accepted { conn, remote } => self.accept(conn, remote, now, out),
+            Input::Connected { conn } => self.connected(conn, now, out),
+            Input::Received { conn, bytes } => self.received(conn, bytes, now, out),
+            Input::Sent { conn, blocks, bytes, .. } => {
+                if let Some(peer) = self.peers.get_mut(&conn) {
+                    self.torrent.on_sent(peer, blocks, bytes, now, out);
+                }
+            }
+            Input::Closed { conn, reason } => {
+                if let Some(peer) = self.peers.remove(&conn) {
+                    let name = &self.torrent.metainfo.name;
+                    log::debug!("{name}: {} closed: {reason:?}", peer.remote);
+                    if reason == Closed::Overflow {
+                        log::debug!("{name}: {} does not read what it asks for", peer.remote);
+                    }
+                    self.gone(peer, false, now, out);
+                }
+            }
+            Input::Completed(completion) => self.completed(completion, now, out),
+            Input::Starving => self.torrent.store.flush_all(out),
+            Input::Deadline => self.on_deadline(now, out),
+            Input::Stop => {
+                self.hang_up_all("we stop", now, out);
+                self.torrent.stop(now, out);
+            }
+            Input::Datagram { .. } | Input::Note(_) => {}
+        }
+        self.do_later(now, out);
+    }
+
+    fn next_deadline(&self) -> Option<Time> {
+        self.deadline()
+    }
+
+    fn appetite(&self, conn: ConnId, pool: &Pool) -> usize {
+        let Some(peer) = self.peers.get(&conn) else {
+            return READ_LEN;
+        };
+        if !peer.down.expects_blocks() || pool.available() >= READ_BLOCKS.min(pool.max()) {
+            return READ_LEN;
+        }
+        peer.decoder.payload_left() as usize
+    }
+
+    fn check(&self) {
+        let availability = |piece| {
+            let has = |peer: &&Peer| matches!(&peer.has, Has::Some(field) if field.has(piece));
+            self.peers.values().filter(has).count() as u32
+        };
+        self.torrent.picker.check(availability);
+        for peer in self.peers.values() {
+            let needed = |piece: &crate::base::Piece| self.torrent.picker.needs(*piece) && peer.has.has(*piece);
+            let useful = self.torrent.metainfo.geometry.pieces().filter(needed).count() as u32;
+            assert_eq!(peer.useful_count, useful, "useful pieces of {}", peer.remote);
+        }
+        assert!(self.peers.len() <= self.peers_max, "more peers than allowed");
+        assert!(self.torrent.later.is_empty(), "something was left for later");
+    }
+}
+
+impl Swarm {
+    /// Download credits, upload credits and pool buffers this swarm holds.
+    pub fn holdings(&self) -> (u32, u32, usize) {
+        let down: u32 = self.peers.values().map(|peer| peer.down.credits()).sum();
+        let up = self.peers.values().map(|peer| peer.up.credits()).sum();
+        let buffers: usize = self.peers.values().map(|peer| peer.down.buffers()).sum();
+        let stored = self.torrent.store.block_count();
+        (down + stored, up, buffers + stored as usize)
+    }
+
+    /// A note for the application about this torrent.
+    pub fn tell_row(&mut self, now: Time, out: &mut Outbox) {
+        let row = self.row(now);
+        out.tell(Note::Row(Box::new(row)));
+    }
+}

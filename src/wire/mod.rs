@@ -3,6 +3,7 @@
 
 pub mod bencode;
 pub mod decoder;
+pub mod extension;
 pub mod fast;
 pub mod handshake;
 pub mod http_reply;

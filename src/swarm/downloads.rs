@@ -1,0 +1,381 @@
+//! What we ask of one peer: its pipeline of requests, sized by its measured rate, and the block in transit.
+
+use std::collections::VecDeque;
+
+use super::peer::{Fault, Peer};
+use super::picker::{Asker, Received};
+use super::torrent::{Later, Torrent};
+use crate::base::limits::{REQUEST_TIMEOUT, SNUB_TIMEOUT};
+use crate::base::rate::Rate;
+use crate::base::{BLOCK_LEN, Block, Buffer, Filled, Piece, Span, Time};
+use crate::machine::Outbox;
+use crate::swarm::peer::Has;
+use crate::wire::peer::{Message, RawBlock};
+
+/// Requests of a peer whose rate is not known yet.
+const PIPELINE_NEW: u32 = 2;
+/// A pipeline holds what a peer sends in this time, so that neither its disk nor our loop leaves it idle.
+const PIPELINE_SPAN: Span = Span::secs(1);
+/// Requests that a peer which says nothing else surely accepts (`reqq`).
+const REQQ_DEFAULT: u32 = 250;
+/// Cancelled requests remembered per peer: their blocks may still come.
+const CANCELLED_MAX: usize = 512;
+/// Pieces a peer may allow us while choked.
+const ALLOWED_MAX: usize = 32;
+/// A peer that refuses a request is asked again after this, doubled with every refusal in a row.
+const REFUSED_WAIT: Span = Span::secs(1);
+/// Blocks nobody asked for, after which a peer without the fast extension is hung up on.
+const UNASKED_MAX: u32 = 64;
+
+#[derive(Debug)]
+struct Request {
+    block: Block,
+    at: Time,
+}
+
+/// The block in transit.
+#[derive(Debug)]
+struct Receiving {
+    block: Block,
+    filled: u32,
+    /// None: the payload is skipped.
+    buffer: Option<Buffer>,
+    /// The picker counts it as asked of this peer; not so for one we took back and that came all the same.
+    is_asked: bool,
+}
+
+#[derive(Debug)]
+pub struct Down {
+    /// Requests sent and not answered; each holds a credit.
+    requested: VecDeque<Request>,
+    /// Requests taken back whose answer is still to come.
+    cancelled: VecDeque<Block>,
+    receiving: Option<Receiving>,
+    pub rate: Rate,
+    /// Last whole block, or the first request after a pause.
+    last_progress: Time,
+    pipeline: u32,
+    reqq: u32,
+    /// The pipeline still grows with every block.
+    is_slow_start: bool,
+    rate_before: u64,
+    pub is_snubbed: bool,
+    /// Pieces it lets us have while choked (BEP 6).
+    allowed: Vec<Piece>,
+    refused_until: Time,
+    refusal_count: u32,
+    unasked_count: u32,
+}
+
+impl Down {
+    pub fn new(now: Time) -> Down {
+        Down {
+            requested: VecDeque::new(),
+            cancelled: VecDeque::new(),
+            receiving: None,
+            rate: Rate::default(),
+            last_progress: now,
+            pipeline: PIPELINE_NEW,
+            reqq: REQQ_DEFAULT,
+            is_slow_start: true,
+            rate_before: 0,
+            is_snubbed: false,
+            allowed: Vec::new(),
+            refused_until: Time::ZERO,
+            refusal_count: 0,
+            unasked_count: 0,
+        }
+    }
+
+    /// Credits this peer holds.
+    pub fn credits(&self) -> u32 {
+        let in_transit = self.receiving.as_ref().is_some_and(|receiving| receiving.buffer.is_some());
+        self.requested.len() as u32 + u32::from(in_transit)
+    }
+
+    /// The peer said how many requests it holds.
+    pub fn bound(&mut self, reqq: u32) {
+        self.reqq = reqq.clamp(1, 2000);
+    }
+
+    /// Whether blocks are on their way.
+    pub fn expects_blocks(&self) -> bool {
+        !self.requested.is_empty() || self.receiving.is_some()
+    }
+
+    /// Buffers held by the block in transit.
+    pub fn buffers(&self) -> usize {
+        usize::from(self.receiving.as_ref().is_some_and(|receiving| receiving.buffer.is_some()))
+    }
+
+    /// Was asked for this block and still owes it.
+    pub fn owes(&self, block: Block) -> bool {
+        self.requested.iter().any(|request| request.block == block)
+            || self.receiving.as_ref().is_some_and(|receiving| receiving.block == block)
+    }
+
+    fn take(&mut self, block: Block) -> bool {
+        let found = self.requested.iter().position(|request| request.block == block);
+        found.and_then(|at| self.requested.remove(at)).is_some()
+    }
+
+    fn remember_cancelled(&mut self, block: Block) {
+        if self.cancelled.len() == CANCELLED_MAX {
+            self.cancelled.pop_front();
+        }
+        self.cancelled.push_back(block);
+    }
+
+    fn take_cancelled(&mut self, block: Block) -> bool {
+        let found = self.cancelled.iter().position(|cancelled| *cancelled == block);
+        found.and_then(|at| self.cancelled.remove(at)).is_some()
+    }
+
+    /// The peer lets us have this piece while choked.
+    pub fn allow(&mut self, piece: Piece) {
+        if self.allowed.len() < ALLOWED_MAX && !self.allowed.contains(&piece) {
+            self.allowed.push(piece);
+        }
+    }
+
+    /// Once a second: the pipeline follows the rate.
+    pub fn measure(&mut self, now: Time) {
+        let rate = self.rate.per_s(now);
+        if self.is_slow_start && rate > 0 && rate < self.rate_before + self.rate_before / 10 {
+            self.is_slow_start = false;
+        }
+        self.rate_before = rate;
+        if !self.is_slow_start {
+            let in_flight = rate as f64 * PIPELINE_SPAN.as_secs_f64() / f64::from(BLOCK_LEN);
+            self.pipeline = (in_flight as u32 + PIPELINE_NEW).min(self.reqq);
+        }
+        if self.is_snubbed {
+            self.pipeline = 1;
+        }
+    }
+}
+
+impl Torrent {
+    /// Sends requests until the peer's pipeline is full, if it has fallen to half.
+    pub fn top_up(&mut self, peer: &mut Peer, now: Time, out: &mut Outbox) {
+        let down = &peer.down;
+        let outstanding = down.requested.len() as u32;
+        let may_ask = !peer.peer_choking || !down.allowed.is_empty();
+        if !self.may_request() || !peer.am_interested || !may_ask || now < down.refused_until {
+            return;
+        }
+        if outstanding > down.pipeline / 2 {
+            return;
+        }
+        let room = (down.pipeline - outstanding.min(down.pipeline)).min(out.download.free());
+        let blocks = self.pick_for(peer, room as usize, out);
+        if blocks.is_empty() {
+            return;
+        }
+        if !peer.down.expects_blocks() && !peer.down.is_snubbed {
+            peer.down.last_progress = now;
+        }
+        let mut bytes = Vec::with_capacity(blocks.len() * 17);
+        for block in blocks {
+            assert!(out.download.take(), "no more blocks are picked than credits are free");
+            Message::Request(block.into()).write(&mut bytes);
+            peer.down.requested.push_back(Request { block, at: now });
+        }
+        peer.last_sent = now;
+        out.send(peer.conn, bytes);
+    }
+
+    fn pick_for(&mut self, peer: &Peer, max: usize, out: &mut Outbox) -> Vec<Block> {
+        let asked = |block: Block| peer.down.owes(block) || peer.down.cancelled.contains(&block);
+        let has = match &peer.has {
+            Has::Nothing => return Vec::new(),
+            Has::Some(field) => Some(field),
+            Has::All => None,
+        };
+        let allowed = peer.peer_choking.then_some(peer.down.allowed.as_slice());
+        let asker = Asker { conn: peer.conn, has, allowed, asked: &asked };
+        self.picker.pick(&asker, max, &mut out.rng)
+    }
+
+    /// A `piece` message begins.
+    pub fn on_head(&mut self, peer: &mut Peer, raw: RawBlock, now: Time, out: &mut Outbox) -> Result<(), Fault> {
+        let geometry = self.metainfo.geometry;
+        let block = geometry.block(raw.index, raw.begin, raw.len).ok_or(Fault::Unexpected("a block that is none"))?;
+        let mut buffer = None;
+        let is_asked = peer.down.take(block);
+        if is_asked {
+            // The pool cannot be empty where `appetite` is heeded; if it is, the block is asked for again.
+            buffer = out.pool.take();
+            if buffer.is_none() {
+                out.download.give_back(1);
+                self.picker.give_up(block, peer.conn);
+            }
+        } else if peer.down.take_cancelled(block) {
+            let is_welcome = self.picker.is_open(block) && out.pool.available() > 0;
+            if is_welcome && out.download.take() {
+                buffer = out.pool.take();
+            }
+        } else {
+            // BEP 6: with the fast extension every block that comes was asked for. Without it, what we gave up when
+            // we were choked may cross our choke.
+            peer.down.unasked_count += 1;
+            if peer.has_fast || peer.down.unasked_count > UNASKED_MAX {
+                return Err(Fault::Unexpected("a block nobody asked for"));
+            }
+        }
+        peer.down.receiving = Some(Receiving { block, filled: 0, buffer, is_asked });
+        peer.last_block = now;
+        Ok(())
+    }
+
+    /// A part of a block's payload.
+    pub fn on_payload(&mut self, peer: &mut Peer, bytes: &[u8], last: bool, now: Time, out: &mut Outbox) {
+        let Some(receiving) = &mut peer.down.receiving else {
+            return;
+        };
+        let from = receiving.filled as usize;
+        receiving.filled += bytes.len() as u32;
+        peer.down.rate.add(now, bytes.len() as u64);
+        self.stats.down.add(now, bytes.len() as u64);
+        match &mut receiving.buffer {
+            Some(buffer) => {
+                let room = &mut buffer.bytes_mut()[from..];
+                let len = bytes.len().min(room.len());
+                room[..len].copy_from_slice(&bytes[..len]);
+            }
+            None => self.stats.wasted += bytes.len() as u64,
+        }
+        if last && let Some(Receiving { block, buffer, is_asked, .. }) = peer.down.receiving.take() {
+            if let Some(buffer) = buffer {
+                self.on_block(peer, Filled { block, buffer }, is_asked, now, out);
+            }
+            self.top_up(peer, now, out);
+        }
+    }
+
+    /// A whole block is in memory.
+    fn on_block(&mut self, peer: &mut Peer, filled: Filled, is_asked: bool, now: Time, out: &mut Outbox) {
+        let down = &mut peer.down;
+        down.last_progress = now;
+        down.is_snubbed = false;
+        down.refusal_count = 0;
+        if down.is_slow_start {
+            down.pipeline = (down.pipeline + 1).min(down.reqq).min(out.download.total() / 2);
+        }
+        let block = filled.block;
+        let received = if self.may_request() {
+            self.picker.receive(block, peer.sender, is_asked)
+        } else {
+            if is_asked {
+                self.picker.give_up(block, peer.conn);
+            }
+            Received::Useless
+        };
+        match received {
+            Received::Fresh { is_last, has_copies } => {
+                if has_copies {
+                    self.later.push(Later::CancelElsewhere { block, conn: peer.conn });
+                }
+                self.store.gather(filled, is_last, now, out);
+            }
+            Received::Useless => {
+                self.stats.wasted += u64::from(block.len());
+                out.pool.put(filled.buffer);
+                out.download.give_back(1);
+            }
+        }
+    }
+
+    /// The peer will not send this block (BEP 6).
+    pub fn on_reject(&mut self, peer: &mut Peer, raw: RawBlock, now: Time, out: &mut Outbox) -> Result<(), Fault> {
+        let Some(block) = self.metainfo.geometry.block(raw.index, raw.begin, raw.len) else {
+            return Err(Fault::Unexpected("a reject of a block that is none"));
+        };
+        if peer.down.take(block) {
+            out.download.give_back(1);
+            self.picker.give_up(block, peer.conn);
+            peer.down.allowed.retain(|piece| *piece != block.piece());
+            if !peer.peer_choking {
+                // A refusal without a choke: not at once again, or both would spin.
+                peer.down.refused_until = now + REFUSED_WAIT.times(1 << peer.down.refusal_count.min(5));
+                peer.down.refusal_count += 1;
+            }
+        } else {
+            peer.down.take_cancelled(block);
+        }
+        Ok(())
+    }
+
+    /// The peer choked us. Without the fast extension that ends all our requests; with it each is answered.
+    pub fn on_choke(&mut self, peer: &mut Peer, out: &mut Outbox) {
+        peer.peer_choking = true;
+        if !peer.has_fast {
+            self.give_up_requests(peer, out);
+        }
+    }
+
+    /// Takes all requests back without a word.
+    fn give_up_requests(&mut self, peer: &mut Peer, out: &mut Outbox) {
+        for request in std::mem::take(&mut peer.down.requested) {
+            out.download.give_back(1);
+            self.picker.give_up(request.block, peer.conn);
+            peer.down.remember_cancelled(request.block);
+        }
+    }
+
+    /// Takes all requests back and tells the peer.
+    pub fn cancel_all(&mut self, peer: &mut Peer, now: Time, out: &mut Outbox) {
+        let mut bytes = Vec::new();
+        for request in &peer.down.requested {
+            Message::Cancel(request.block.into()).write(&mut bytes);
+        }
+        self.give_up_requests(peer, out);
+        if !bytes.is_empty() {
+            peer.last_sent = now;
+            out.send(peer.conn, bytes);
+        }
+    }
+
+    /// Another peer was faster with this block.
+    pub fn cancel(&mut self, peer: &mut Peer, block: Block, now: Time, out: &mut Outbox) {
+        if peer.down.take(block) {
+            out.download.give_back(1);
+            self.picker.give_up(block, peer.conn);
+            peer.down.remember_cancelled(block);
+            peer.last_sent = now;
+            out.send(peer.conn, Message::Cancel(block.into()).to_bytes());
+        }
+    }
+
+    /// Once a second: a peer that owes blocks and sends none loses them to others, then its place.
+    pub fn check_owed(&mut self, peer: &mut Peer, now: Time, out: &mut Outbox) -> Result<(), Fault> {
+        let Some(oldest) = peer.down.requested.front().map(|request| request.at) else {
+            return Ok(());
+        };
+        let silent = now.since(peer.down.last_progress.max(oldest));
+        let silent_for_good = now.since(peer.down.last_progress);
+        if peer.down.is_snubbed && silent_for_good >= REQUEST_TIMEOUT {
+            return Err(Fault::Timeout("no block came"));
+        }
+        if silent >= SNUB_TIMEOUT {
+            peer.down.is_snubbed = true;
+            peer.down.is_slow_start = false;
+            self.cancel_all(peer, now, out);
+            self.picker.disown(peer.conn);
+        }
+        Ok(())
+    }
+
+    /// The connection is gone: everything it owed is missing again.
+    pub fn abandon_downloads(&mut self, peer: &mut Peer, out: &mut Outbox) {
+        self.give_up_requests(peer, out);
+        if let Some(Receiving { block, buffer: Some(buffer), is_asked, .. }) = peer.down.receiving.take() {
+            out.pool.put(buffer);
+            out.download.give_back(1);
+            if is_asked {
+                self.picker.give_up(block, peer.conn);
+            }
+        }
+        self.picker.disown(peer.conn);
+    }
+}

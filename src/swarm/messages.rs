@@ -1,0 +1,253 @@
+//! What a peer's messages mean: handshake, the four bits, pieces, extensions.
+
+use super::blame::Suspect;
+use super::peer::{Fault, Has, Peer, Stage};
+use super::torrent::Torrent;
+use crate::base::limits::WANTED_MAX;
+use crate::base::{Bitfield, PeerId, Piece, Time};
+use crate::machine::Outbox;
+use crate::wire::decoder::Event;
+use crate::wire::extension::{self, Ours, Theirs};
+use crate::wire::handshake::Handshake;
+use crate::wire::peer::Message;
+
+/// Our name and version (extension handshake, user agent).
+pub const CLIENT: &str = concat!("peerlink ", env!("CARGO_PKG_VERSION"));
+
+impl Torrent {
+    /// Their handshake is complete; ours was sent by whoever dialled, so the answer goes out if they did.
+    pub fn on_handshake(
+        &mut self,
+        peer: &mut Peer,
+        theirs: Handshake,
+        us: (PeerId, u16),
+        now: Time,
+        out: &mut Outbox,
+    ) -> Result<(), Fault> {
+        let (our_id, port) = us;
+        if theirs.info_hash != self.metainfo.info_hash {
+            return Err(Fault::WrongTorrent);
+        }
+        if theirs.peer_id == our_id {
+            return Err(Fault::Ourselves);
+        }
+        let suspect = Suspect { address: peer.remote, peer_id: theirs.peer_id };
+        if self.blame.is_banned(suspect) {
+            return Err(Fault::Banned);
+        }
+        peer.peer_id = theirs.peer_id;
+        peer.has_fast = theirs.has_fast();
+        peer.has_extensions = theirs.has_extensions();
+        peer.sender = self.blame.enrol(suspect);
+        peer.stage = Stage::Open;
+        peer.since = now;
+        let mut bytes = Vec::new();
+        if peer.dialled.is_none() {
+            bytes.extend_from_slice(&Handshake::new(self.metainfo.info_hash, our_id).to_bytes());
+        }
+        self.greet(peer, port, &mut bytes);
+        peer.last_sent = now;
+        if !bytes.is_empty() {
+            out.send(peer.conn, bytes);
+        }
+        Ok(())
+    }
+
+    /// What we have, then what we can. BEP 6: the pieces are the first message.
+    fn greet(&self, peer: &Peer, port: u16, bytes: &mut Vec<u8>) {
+        let have = self.picker.verified();
+        match (peer.has_fast, have.count()) {
+            (true, 0) => Message::HaveNone.write(bytes),
+            (true, _) if have.is_full() => Message::HaveAll.write(bytes),
+            (false, 0) => {}
+            _ => Message::Bitfield(have.as_bytes()).write(bytes),
+        }
+        if peer.has_extensions {
+            let ours = Ours { client: CLIENT, port, metadata_len: self.metainfo.info.len(), reqq: WANTED_MAX };
+            Message::Extended(extension::HANDSHAKE, &ours.to_bytes()).write(bytes);
+        }
+    }
+
+    pub fn on_event(&mut self, peer: &mut Peer, event: Event<'_>, now: Time, out: &mut Outbox) -> Result<(), Fault> {
+        match event {
+            Event::Head(raw) => self.on_head(peer, raw, now, out),
+            Event::Payload { bytes, last } => {
+                self.on_payload(peer, bytes, last, now, out);
+                Ok(())
+            }
+            Event::Message(message) => self.on_message(peer, message, now, out),
+        }
+    }
+
+    fn on_message(
+        &mut self,
+        peer: &mut Peer,
+        message: Message<'_>,
+        now: Time,
+        out: &mut Outbox,
+    ) -> Result<(), Fault> {
+        let is_fast_only = matches!(
+            message,
+            Message::Suggest(_) | Message::HaveAll | Message::HaveNone | Message::Reject(_) | Message::AllowedFast(_)
+        );
+        if is_fast_only && !peer.has_fast {
+            return Err(Fault::Unexpected("messages of the fast extension, which it does not speak"));
+        }
+        match message {
+            Message::KeepAlive | Message::Port(_) | Message::Suggest(_) | Message::Unknown(_) => {}
+            Message::Choke => self.on_choke(peer, out),
+            Message::Unchoke => {
+                peer.peer_choking = false;
+                self.top_up(peer, now, out);
+            }
+            Message::Interested => self.on_interested(peer, now, out),
+            Message::NotInterested => peer.peer_interested = false,
+            Message::Have(index) => {
+                let piece = self.metainfo.geometry.piece(index).ok_or(Fault::Unexpected("a have of no piece"))?;
+                self.on_have(peer, piece, now, out);
+            }
+            Message::Bitfield(bits) => self.on_bitfield(peer, bits, now, out)?,
+            Message::HaveAll => self.on_pieces(peer, Has::All, now, out),
+            Message::HaveNone => self.on_pieces(peer, Has::Nothing, now, out),
+            Message::Request(raw) => self.on_request(peer, raw, out)?,
+            Message::Cancel(raw) => self.on_cancel(peer, raw, out),
+            Message::Reject(raw) => {
+                self.on_reject(peer, raw, now, out)?;
+                self.top_up(peer, now, out);
+            }
+            Message::AllowedFast(index) => self.on_allowed_fast(peer, index, now, out),
+            Message::Extended(number, body) => self.on_extended(peer, number, body, now, out)?,
+        }
+        Ok(())
+    }
+
+    fn on_interested(&mut self, peer: &mut Peer, now: Time, out: &mut Outbox) {
+        peer.peer_interested = true;
+        if self.free_slots > 0 && peer.am_choking && self.may_serve() {
+            self.free_slots -= 1;
+            self.unchoke(peer, now, out);
+        }
+    }
+
+    fn on_bitfield(&mut self, peer: &mut Peer, bits: &[u8], now: Time, out: &mut Outbox) -> Result<(), Fault> {
+        let field = Bitfield::from_bytes(bits, self.metainfo.geometry.piece_count())
+            .ok_or(Fault::Unexpected("a bitfield of another length or with spare bits set"))?;
+        let has = if field.is_full() { Has::All } else { Has::Some(field) };
+        self.on_pieces(peer, has, now, out);
+        Ok(())
+    }
+
+    /// Its first word on pieces counts; later ones are ignored, so that counters never run backwards.
+    fn on_pieces(&mut self, peer: &mut Peer, has: Has, now: Time, out: &mut Outbox) {
+        if std::mem::replace(&mut peer.said_pieces, true) {
+            return;
+        }
+        self.forget_pieces(peer);
+        peer.has = has;
+        if let Has::Some(field) = &peer.has {
+            for piece in field.ones().filter_map(|index| self.metainfo.geometry.piece(index)) {
+                self.picker.gained(piece);
+            }
+        }
+        self.allow_fast(peer, out);
+        self.review_interest(peer, now, out);
+    }
+
+    fn on_have(&mut self, peer: &mut Peer, piece: Piece, now: Time, out: &mut Outbox) {
+        peer.said_pieces = true;
+        let piece_count = self.metainfo.geometry.piece_count();
+        if matches!(peer.has, Has::Nothing) {
+            peer.has = Has::Some(Bitfield::new(piece_count));
+        }
+        let Has::Some(field) = &mut peer.has else {
+            return;
+        };
+        if !field.set(piece) {
+            return;
+        }
+        let is_full = field.is_full();
+        self.picker.gained(piece);
+        if is_full {
+            self.forget_pieces(peer);
+            peer.has = Has::All;
+        }
+        if self.picker.needs(piece) {
+            peer.useful_count += 1;
+            self.set_interest(peer, now, out);
+            self.top_up(peer, now, out);
+        }
+    }
+
+    fn on_allowed_fast(&mut self, peer: &mut Peer, index: u32, now: Time, out: &mut Outbox) {
+        if let Some(piece) = self.metainfo.geometry.piece(index).filter(|piece| self.picker.needs(*piece)) {
+            peer.down.allow(piece);
+            self.top_up(peer, now, out);
+        }
+    }
+
+    fn on_extended(
+        &mut self,
+        peer: &mut Peer,
+        number: u8,
+        body: &[u8],
+        now: Time,
+        out: &mut Outbox,
+    ) -> Result<(), Fault> {
+        if !peer.has_extensions {
+            return Err(Fault::Unexpected("messages of the extension protocol, which it does not speak"));
+        }
+        match number {
+            extension::HANDSHAKE => {
+                let theirs = Theirs::from_bytes(body).ok_or(Fault::Unexpected("an extension handshake like this"))?;
+                if let Some(reqq) = theirs.reqq {
+                    peer.down.bound(reqq);
+                }
+                peer.ut_metadata = theirs.ut_metadata;
+                peer.listen_port = theirs.port;
+                if let Some(client) = theirs.client {
+                    log::debug!("{} is {}", peer.remote, client.escape_debug());
+                }
+            }
+            extension::UT_METADATA if peer.ut_metadata != 0 => {
+                if let Some(answer) = extension::answer_metadata(body, &self.metainfo.info) {
+                    peer.last_sent = now;
+                    out.send(peer.conn, Message::Extended(peer.ut_metadata, &answer).to_bytes());
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The peer's pieces are counted no more.
+    pub fn forget_pieces(&mut self, peer: &Peer) {
+        if let Has::Some(field) = &peer.has {
+            for piece in field.ones().filter_map(|index| self.metainfo.geometry.piece(index)) {
+                self.picker.lost(piece);
+            }
+        }
+    }
+
+    /// Recounts what the peer has that we need, and says so.
+    pub fn review_interest(&mut self, peer: &mut Peer, now: Time, out: &mut Outbox) {
+        let needed = self.metainfo.geometry.pieces().filter(|piece| self.picker.needs(*piece));
+        peer.useful_count = match &peer.has {
+            Has::Nothing => 0,
+            has => needed.filter(|piece| has.has(*piece)).count() as u32,
+        };
+        self.set_interest(peer, now, out);
+        self.top_up(peer, now, out);
+    }
+
+    /// Tells the peer when our interest changed.
+    pub fn set_interest(&mut self, peer: &mut Peer, now: Time, out: &mut Outbox) {
+        let is_interested = peer.useful_count > 0;
+        if peer.am_interested == is_interested || !peer.is_open() {
+            return;
+        }
+        peer.am_interested = is_interested;
+        peer.last_sent = now;
+        let message = if is_interested { Message::Interested } else { Message::NotInterested };
+        out.send(peer.conn, message.to_bytes());
+    }
+}

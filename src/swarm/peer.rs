@@ -1,0 +1,164 @@
+//! One peer of a swarm: the connection's stage, the four bits, what it has. What we ask of it is in `downloads`,
+//! what it asks of us in `uploads`.
+
+use std::net::SocketAddr;
+
+use super::downloads::Down;
+use super::picker::Sender;
+use super::uploads::Up;
+use crate::base::{Bitfield, ConnId, PeerId, Piece, Time};
+use crate::wire::decoder::Decoder;
+use crate::wire::handshake;
+
+/// How far the connection is.
+#[derive(Debug)]
+pub enum Stage {
+    /// We dialled.
+    Dialling,
+    /// Connected; their handshake is not complete.
+    Handshaking(handshake::Gather),
+    /// Messages flow.
+    Open,
+}
+
+/// The pieces a peer has.
+#[derive(Clone, Debug)]
+pub enum Has {
+    /// Nothing was said yet, or `have none`.
+    Nothing,
+    Some(Bitfield),
+    /// Everything: it is a seed.
+    All,
+}
+
+impl Has {
+    pub fn has(&self, piece: Piece) -> bool {
+        match self {
+            Has::Nothing => false,
+            Has::Some(field) => field.has(piece),
+            Has::All => true,
+        }
+    }
+
+    pub fn count(&self, piece_count: u32) -> u32 {
+        match self {
+            Has::Nothing => 0,
+            Has::Some(field) => field.count(),
+            Has::All => piece_count,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct Peer {
+    pub conn: ConnId,
+    pub remote: SocketAddr,
+    /// The address in `known` that this session belongs to: the one dialled, or what the peer said it listens on.
+    pub dialled: Option<SocketAddr>,
+    pub stage: Stage,
+    /// When the stage began.
+    pub since: Time,
+    pub peer_id: PeerId,
+    /// Both sides speak the fast extension (BEP 6).
+    pub has_fast: bool,
+    pub has_extensions: bool,
+    /// Their number for `ut_metadata`; 0: none.
+    pub ut_metadata: u8,
+    /// The TCP port it says others reach it at.
+    pub listen_port: Option<u16>,
+    /// Its number in `blame`.
+    pub sender: Sender,
+    pub decoder: Decoder,
+    pub has: Has,
+    /// The first message after the handshake may be a bitfield, later ones are ignored.
+    pub said_pieces: bool,
+    /// Pieces it has that we still need.
+    pub useful_count: u32,
+    pub am_choking: bool,
+    pub am_interested: bool,
+    pub peer_choking: bool,
+    pub peer_interested: bool,
+    pub down: Down,
+    pub up: Up,
+    pub last_received: Time,
+    pub last_sent: Time,
+    /// Last block in either direction, for hanging up on the useless when full.
+    pub last_block: Time,
+}
+
+impl Peer {
+    pub fn new(conn: ConnId, remote: SocketAddr, dialled: bool, piece_count: u32, now: Time) -> Peer {
+        Peer {
+            conn,
+            remote,
+            dialled: dialled.then_some(remote),
+            stage: if dialled { Stage::Dialling } else { Stage::Handshaking(handshake::Gather::default()) },
+            since: now,
+            peer_id: PeerId([0; 20]),
+            has_fast: false,
+            has_extensions: false,
+            ut_metadata: 0,
+            listen_port: None,
+            sender: 0,
+            decoder: Decoder::new(piece_count),
+            has: Has::Nothing,
+            said_pieces: false,
+            useful_count: 0,
+            am_choking: true,
+            am_interested: false,
+            peer_choking: true,
+            peer_interested: false,
+            down: Down::new(now),
+            up: Up::default(),
+            last_received: now,
+            last_sent: now,
+            last_block: now,
+        }
+    }
+
+    pub fn is_open(&self) -> bool {
+        matches!(self.stage, Stage::Open)
+    }
+
+    pub fn is_seed(&self) -> bool {
+        matches!(self.has, Has::All)
+    }
+}
+
+/// The peer's fault (error family 1): hang up, count, log at debug.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Fault {
+    NotBitTorrent,
+    WrongTorrent,
+    /// We reached ourselves.
+    Ourselves,
+    /// This peer is connected already.
+    Duplicate,
+    Banned,
+    Decode(crate::wire::decoder::DecodeError),
+    /// A message that its state does not allow, named.
+    Unexpected(&'static str),
+    /// It took too long for this.
+    Timeout(&'static str),
+    /// We are both complete.
+    BothSeeds,
+    /// Our side ended it for its own reasons.
+    NotNeeded(&'static str),
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Fault::NotBitTorrent => f.write_str("does not speak BitTorrent"),
+            Fault::WrongTorrent => f.write_str("is in another swarm"),
+            Fault::Ourselves => f.write_str("is ourselves"),
+            Fault::Duplicate => f.write_str("is connected already"),
+            Fault::Banned => f.write_str("is banned"),
+            Fault::Decode(error) => write!(f, "sent nonsense: {error}"),
+            Fault::Unexpected(what) => write!(f, "must not send {what}"),
+            Fault::Timeout(what) => write!(f, "timed out: {what}"),
+            Fault::BothSeeds => f.write_str("is complete, like us"),
+            Fault::NotNeeded(why) => f.write_str(why),
+        }
+    }
+}

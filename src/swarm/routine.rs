@@ -1,0 +1,124 @@
+//! What a swarm does because time passed: dialling, time-outs, keep-alives, choking rounds, retries, checkpoints.
+
+use super::Swarm;
+use super::choker::Choker;
+use super::peer::{Fault, Peer, Stage};
+use super::torrent::{Phase, Torrent};
+use crate::base::limits::{CONNECT_TIMEOUT, HALF_OPEN_MAX, HANDSHAKE_TIMEOUT, IDLE_TIMEOUT, KEEP_ALIVE};
+use crate::base::{ConnId, Span, Time};
+use crate::machine::{Command, Outbox};
+use crate::wire::peer::Message;
+
+/// Between two routine rounds while there are peers.
+pub const TICK: Span = Span::secs(1);
+
+impl Swarm {
+    /// When something is due.
+    pub(super) fn deadline(&self) -> Option<Time> {
+        let dial = self.known.next_due().filter(|_| self.may_dial());
+        let flush = self.torrent.store.next_flush();
+        let retry = match self.torrent.phase {
+            Phase::Paused { until, .. } => Some(until),
+            _ => None,
+        };
+        [self.next_tick, dial, flush, retry].into_iter().flatten().min()
+    }
+
+    pub(super) fn on_deadline(&mut self, now: Time, out: &mut Outbox) {
+        self.torrent.store.flush_old(now, out);
+        if matches!(self.torrent.phase, Phase::Paused { until, .. } if until <= now) {
+            self.torrent.try_again(now, out);
+        }
+        if self.next_tick.is_some_and(|due| due <= now) {
+            self.next_tick = None;
+            self.tick(now, out);
+        }
+    }
+
+    fn may_dial(&self) -> bool {
+        let half_open = || self.peers.values().filter(|peer| matches!(peer.stage, Stage::Dialling)).count();
+        self.torrent.phase == Phase::Active && self.peers.len() < self.peers_max && half_open() < HALF_OPEN_MAX
+    }
+
+    /// Dials what is due, as far as limits allow.
+    pub(super) fn dial(&mut self, now: Time, out: &mut Outbox) {
+        while self.known.next_due().is_some_and(|due| due <= now) && self.may_dial() {
+            let Some(address) = self.known.take_due(now) else {
+                return;
+            };
+            if self.torrent.blame.is_banned_address(address) {
+                continue;
+            }
+            let is_here = |peer: &Peer| {
+                peer.dialled == Some(address)
+                    || (peer.remote.ip() == address.ip() && peer.listen_port == Some(address.port()))
+            };
+            if self.peers.values().any(is_here) {
+                self.known.ended(now, address, false);
+                continue;
+            }
+            let conn = out.new_conn();
+            let piece_count = self.torrent.metainfo.geometry.piece_count();
+            self.peers.insert(conn, Peer::new(conn, address, true, piece_count, now));
+            out.push(Command::Connect { conn, to: address });
+        }
+    }
+
+    fn tick(&mut self, now: Time, out: &mut Outbox) {
+        let mut faults: Vec<(ConnId, Fault)> = Vec::new();
+        for peer in self.peers.values_mut() {
+            if let Err(fault) = look_after(&mut self.torrent, peer, now, out) {
+                faults.push((peer.conn, fault));
+            }
+        }
+        for (conn, fault) in faults {
+            self.hang_up(conn, fault, now, out);
+        }
+        if self.choker.next_round() <= now && self.torrent.may_serve() {
+            self.choke_round(now, out);
+        }
+        self.torrent.free_slots = Choker::free_slots(self.peers.values());
+        if self.torrent.phase == Phase::Active && self.torrent.store.wants_save(now) {
+            let resume = self.torrent.resume(self.torrent.is_complete);
+            self.torrent.store.save(resume, now, out);
+        }
+    }
+
+    fn choke_round(&mut self, now: Time, out: &mut Outbox) {
+        let is_complete = self.torrent.picker.is_complete();
+        let chosen = self.choker.choose(self.peers.values_mut(), is_complete, now, &mut out.rng);
+        for peer in self.peers.values_mut().filter(|peer| peer.is_open()) {
+            if chosen.contains(&peer.conn) {
+                self.torrent.unchoke(peer, now, out);
+            } else {
+                self.torrent.choke(peer, now, out);
+            }
+        }
+    }
+}
+
+/// One peer's second: time-outs, keep-alive, pipeline.
+fn look_after(torrent: &mut Torrent, peer: &mut Peer, now: Time, out: &mut Outbox) -> Result<(), Fault> {
+    let age = now.since(peer.since);
+    match peer.stage {
+        Stage::Dialling if age >= CONNECT_TIMEOUT => return Err(Fault::Timeout("dialling")),
+        Stage::Handshaking(_) if age >= HANDSHAKE_TIMEOUT => return Err(Fault::Timeout("handshake")),
+        Stage::Dialling | Stage::Handshaking(_) => return Ok(()),
+        Stage::Open => {}
+    }
+    if now.since(peer.last_received) >= IDLE_TIMEOUT {
+        return Err(Fault::Timeout("it said nothing"));
+    }
+    if torrent.is_complete && peer.is_seed() {
+        return Err(Fault::BothSeeds);
+    }
+    if now.since(peer.last_sent) >= KEEP_ALIVE {
+        peer.last_sent = now;
+        out.send(peer.conn, Message::KeepAlive.to_bytes());
+    }
+    torrent.check_owed(peer, now, out)?;
+    peer.down.measure(now);
+    torrent.top_up(peer, now, out);
+    torrent.serve(peer, out);
+    Ok(())
+}
