@@ -1,0 +1,194 @@
+//! The table of settings: one row per flag, environment variable and configuration key, which share a name.
+
+use super::values;
+
+/// What values a setting takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// On or off.
+    Switch,
+    /// A switch that counts how often it is said.
+    Level,
+    /// A whole number.
+    Count {
+        min: u64,
+        max: u64,
+    },
+    /// Bytes, at least this many.
+    Size {
+        min: u64,
+    },
+    /// A length of time.
+    Time,
+    Text,
+    /// A choice of files, `1-5,8`.
+    Select,
+    /// Addresses with a port; may be repeated.
+    Peers,
+    /// Local addresses; may be repeated.
+    Addresses,
+    /// Lists of URLs, divided by commas; may be repeated.
+    Urls,
+}
+
+impl Kind {
+    /// Whether the flag is followed by a value.
+    pub fn takes_value(self) -> bool {
+        !matches!(self, Kind::Switch | Kind::Level)
+    }
+
+    /// Whether several values add up; otherwise the last one counts.
+    pub fn repeats(self) -> bool {
+        matches!(self, Kind::Peers | Kind::Addresses | Kind::Urls)
+    }
+
+    /// Judges one value.
+    ///
+    /// # Errors
+    /// What is wrong with it, for people.
+    pub fn check(self, value: &str) -> Result<(), String> {
+        match self {
+            Kind::Switch => values::switch(value).map(drop),
+            Kind::Level => values::count(value, 0, 9).map(drop),
+            Kind::Count { min, max } => values::count(value, min, max).map(drop),
+            Kind::Size { min } => match values::size(value)? {
+                bytes if bytes < min => Err(format!("`{value}` is less than {}", values::show_size(min))),
+                _ => Ok(()),
+            },
+            Kind::Time => values::time(value).map(drop),
+            Kind::Text if value.is_empty() => Err("it is empty".into()),
+            Kind::Text => Ok(()),
+            Kind::Select => values::select_form(value),
+            Kind::Peers => values::peer(value).map(drop),
+            Kind::Addresses => {
+                let address: Result<std::net::IpAddr, _> = value.parse();
+                address.map(drop).map_err(|_| format!("`{value}` is not an address such as 192.0.2.1 or ::1"))
+            }
+            Kind::Urls => value.split(',').try_for_each(check_url),
+        }
+    }
+}
+
+/// A tracker or web seed as a person types it.
+fn check_url(url: &str) -> Result<(), String> {
+    let is_known = ["http://", "https://", "udp://"].iter().any(|scheme| {
+        url.get(..scheme.len()).is_some_and(|head| head.eq_ignore_ascii_case(scheme)) && url.len() > scheme.len()
+    });
+    let is_plain = !url.chars().any(|c| c.is_whitespace() || c.is_control());
+    if is_known && is_plain { Ok(()) } else { Err(format!("`{url}` is not a URL such as http://host:port/announce")) }
+}
+
+/// One row.
+#[derive(PartialEq, Eq, Debug)]
+pub struct Setting {
+    /// Long flag without its dashes; also the key, and `PEERLINK_…` in capitals.
+    pub name: &'static str,
+    pub short: Option<char>,
+    pub kind: Kind,
+    /// What counts where nobody says anything; empty for nothing.
+    pub default: &'static str,
+    /// A few words for messages.
+    pub about: &'static str,
+    /// Whether it can be a key; only the name of the file itself cannot.
+    pub is_key: bool,
+}
+
+impl Setting {
+    /// The environment variable.
+    pub fn variable(&self) -> String {
+        format!("PEERLINK_{}", self.name.to_ascii_uppercase().replace('-', "_"))
+    }
+}
+
+const fn row(
+    name: &'static str,
+    short: Option<char>,
+    kind: Kind,
+    default: &'static str,
+    about: &'static str,
+) -> Setting {
+    Setting { name, short, kind, default, about, is_key: true }
+}
+
+/// Every setting there is, in the order in which `peerlink config` shows them.
+pub const SETTINGS: [Setting; 30] = [
+    row("dir", Some('d'), Kind::Text, ".", "a folder"),
+    row("state-dir", None, Kind::Text, "", "a folder"),
+    Setting { is_key: false, ..row("config", Some('c'), Kind::Text, "", "a file") },
+    row("port", Some('p'), Kind::Count { min: 0, max: 65_535 }, "", "a TCP port, 0 for any"),
+    row("bind", None, Kind::Addresses, "", "a local address"),
+    row("peer", None, Kind::Peers, "", "an address with a port"),
+    row("tracker", Some('t'), Kind::Urls, "", "one or more URLs"),
+    row("max-peers", None, Kind::Count { min: 1, max: 10_000 }, "100", "a number"),
+    row("memory", None, Kind::Size { min: 4 << 20 }, "32M", "a size, at least 4M"),
+    row("select", Some('s'), Kind::Select, "", "files such as 1-5,8"),
+    row("list", Some('l'), Kind::Switch, "false", ""),
+    row("sequential", None, Kind::Switch, "false", ""),
+    row("recheck", None, Kind::Switch, "false", ""),
+    row("seed", None, Kind::Switch, "false", ""),
+    row("timeout", None, Kind::Time, "", "a time such as 30s"),
+    row("on-done", None, Kind::Text, "", "a command"),
+    row("no-dht", None, Kind::Switch, "false", ""),
+    row("no-lsd", None, Kind::Switch, "false", ""),
+    row("no-pex", None, Kind::Switch, "false", ""),
+    row("json", Some('j'), Kind::Switch, "false", ""),
+    row("quiet", Some('q'), Kind::Switch, "false", ""),
+    row("verbose", Some('v'), Kind::Level, "0", ""),
+    row("output", Some('o'), Kind::Text, "", "a file"),
+    row("force", Some('f'), Kind::Switch, "false", ""),
+    row("private", None, Kind::Switch, "false", ""),
+    row("comment", None, Kind::Text, "", "a text"),
+    row("source", None, Kind::Text, "", "a text"),
+    row("piece-length", None, Kind::Size { min: 16 << 10 }, "", "a power of two, 16K to 512M"),
+    row("web-seed", None, Kind::Urls, "", "one or more URLs"),
+    row("no-date", None, Kind::Switch, "false", ""),
+];
+
+/// The setting with this long name.
+pub fn by_long(name: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.name == name)
+}
+
+/// The setting with this short name.
+pub fn by_short(short: char) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.short == Some(short))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_defaults_are_valid() {
+        for (at, setting) in SETTINGS.iter().enumerate() {
+            let others = || SETTINGS.iter().skip(at + 1);
+            assert!(others().all(|other| other.name != setting.name), "{}", setting.name);
+            assert!(setting.short.is_none() || others().all(|o| o.short != setting.short), "{}", setting.name);
+            assert!(setting.default.is_empty() || setting.kind.check(setting.default).is_ok(), "{}", setting.name);
+            assert!(!setting.kind.takes_value() || !setting.about.is_empty(), "{}", setting.name);
+        }
+    }
+
+    #[test]
+    fn bad_values_are_refused() {
+        let bad = [
+            ("port", "65536"),
+            ("port", "x"),
+            ("memory", "3M"),
+            ("bind", "localhost"),
+            ("tracker", "ftp://x/"),
+            ("tracker", "http://"),
+            ("tracker", "http://a,b"),
+            ("tracker", "http://a b"),
+            ("select", "0"),
+            ("dir", ""),
+            ("seed", "maybe"),
+        ];
+        for (name, value) in bad {
+            assert!(by_long(name).unwrap().kind.check(value).is_err(), "{name} {value}");
+        }
+        for (name, value) in [("port", "0"), ("memory", "4M"), ("bind", "::1"), ("tracker", "HTTP://a/b,udp://c:1")] {
+            assert!(by_long(name).unwrap().kind.check(value).is_ok(), "{name} {value}");
+        }
+    }
+}

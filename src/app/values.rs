@@ -1,0 +1,201 @@
+//! Values as people write them: sizes, times, addresses, choices of files; and how they are shown again.
+
+use crate::base::Span;
+
+/// `500`, `32K`, `2M`, `1G`, also `2MiB` and `2mb`: all in powers of 1024.
+///
+/// # Errors
+/// What is wrong, for people; so below.
+pub fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = text[digits.len()..].to_ascii_lowercase();
+    let shift = match unit.trim_end_matches('b').trim_end_matches('i') {
+        "" => 0,
+        "k" => 10,
+        "m" => 20,
+        "g" => 30,
+        "t" => 40,
+        _ => return Err(format!("`{text}` is not a size such as 500K, 32M or 2G")),
+    };
+    let count: u64 = digits.parse().map_err(|_| format!("`{text}` is not a size such as 500K, 32M or 2G"))?;
+    count.checked_mul(1 << shift).ok_or_else(|| format!("`{text}` is too large"))
+}
+
+/// `45`, `45s`, `30m`, `2h`, `1d`.
+pub fn time(text: &str) -> Result<Span, String> {
+    let bad = || format!("`{text}` is not a time such as 45s, 30m or 2h");
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit_s = match &text[digits.len()..] {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return Err(bad()),
+    };
+    let count: u64 = digits.parse().map_err(|_| bad())?;
+    // A century is long enough, and far from overflow in microseconds.
+    let seconds = count.checked_mul(unit_s).filter(|s| *s <= 3_155_760_000);
+    seconds.map(Span::secs).ok_or_else(|| format!("`{text}` is too long"))
+}
+
+/// A whole number within bounds.
+pub fn count(text: &str, min: u64, max: u64) -> Result<u64, String> {
+    let number: Option<u64> = text.parse().ok();
+    number.filter(|n| (min..=max).contains(n)).ok_or_else(|| format!("`{text}` is not a number from {min} to {max}"))
+}
+
+/// `true`, `yes`, `on`, `1` and their opposites.
+pub fn switch(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" | "1" => Ok(true),
+        "false" | "no" | "off" | "0" | "" => Ok(false),
+        _ => Err(format!("`{text}` is neither true nor false")),
+    }
+}
+
+/// `host:port`, `1.2.3.4:5`, `[::1]:5`.
+pub fn peer(text: &str) -> Result<(String, u16), String> {
+    let bad = || format!("`{text}` is not an address such as 192.0.2.1:6881, [2001:db8::1]:6881 or host:6881");
+    let (host, port) = text.rsplit_once(':').ok_or_else(bad)?;
+    let port = port.parse().ok().filter(|port| *port != 0).ok_or_else(bad)?;
+    let inner = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let is_v6 = |text: &str| text.parse::<std::net::Ipv6Addr>().is_ok();
+    let host = match inner {
+        Some(v6) if is_v6(v6) => v6,
+        None if is_host(host) => host,
+        _ => return Err(bad()),
+    };
+    Ok((host.to_string(), port))
+}
+
+fn is_host(text: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    !text.is_empty() && text.len() <= 253 && text.chars().all(is_part)
+}
+
+/// `1-5,8`: which of `file_count` files, counted from 1. Never empty.
+pub fn select(text: &str, file_count: usize) -> Result<Vec<bool>, String> {
+    let bad = || format!("`{text}` is not a choice of files such as 1-5,8");
+    let mut wanted = vec![false; file_count];
+    for part in text.split(',').map(str::trim) {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let first: usize = first.trim().parse().map_err(|_| bad())?;
+        let last: usize = if last.trim().is_empty() && part.ends_with('-') {
+            file_count.max(first)
+        } else {
+            last.trim().parse().map_err(|_| bad())?
+        };
+        if first == 0 || first > last {
+            return Err(bad());
+        }
+        let chosen = wanted.get_mut(first - 1..last);
+        chosen.ok_or_else(|| format!("file {last} of `{text}` does not exist: there are {file_count}"))?.fill(true);
+    }
+    Ok(wanted)
+}
+
+/// Whether a choice can be right at all, before the number of files is known.
+pub fn select_form(text: &str) -> Result<(), String> {
+    let mut numbers = text.split(['-', ',']).filter_map(|part| part.trim().parse::<usize>().ok());
+    if numbers.any(|number| number > 10_000_000) {
+        return Err(format!("`{text}` names a file with too high a number"));
+    }
+    // The highest number that any choice may name, so only the form is judged.
+    let last = text.split(['-', ',']).filter_map(|part| part.trim().parse().ok()).max().unwrap_or(0);
+    select(text, last).map(|_| ())
+}
+
+/// `1.5 MiB`: three significant digits in powers of 1024.
+pub fn show_size(bytes: u64) -> String {
+    show_size_as(bytes, unit_of(bytes))
+}
+
+/// The power of 1024 in which a size is shown.
+pub fn unit_of(bytes: u64) -> usize {
+    (0..UNITS.len() - 1).find(|unit| (bytes as f64) < 999.5 * 1024f64.powi(*unit as i32)).unwrap_or(UNITS.len() - 1)
+}
+
+/// Names of the powers of 1024.
+pub const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+
+/// The number alone, in this unit.
+pub fn show_count_in(bytes: u64, unit: usize) -> String {
+    let count = bytes as f64 / 1024f64.powi(unit as i32);
+    match unit {
+        0 => format!("{bytes}"),
+        _ if count < 9.995 => format!("{count:.2}"),
+        _ if count < 99.95 => format!("{count:.1}"),
+        _ => format!("{count:.0}"),
+    }
+}
+
+fn show_size_as(bytes: u64, unit: usize) -> String {
+    format!("{} {}", show_count_in(bytes, unit), UNITS[unit])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        let good = [("0", 0), ("500", 500), ("32K", 32 << 10), ("2m", 2 << 20), ("2MiB", 2 << 20), ("1gb", 1 << 30)];
+        for (text, bytes) in good {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "M", "-1", "1.5M", "1X", "99999999999999999999", "99999999999T", "1 M", "é"] {
+            assert!(size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn times() {
+        let good = [("0", 0), ("45", 45), ("45s", 45), ("30m", 1800), ("2h", 7200), ("1d", 86_400)];
+        for (text, seconds) in good {
+            assert_eq!(time(text), Ok(Span::secs(seconds)), "{text}");
+        }
+        for text in ["", "s", "-1", "1w", "1.5h", "99999999999999999999", "9999999999d"] {
+            assert!(time(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn peers() {
+        let good = [("192.0.2.1:6881", "192.0.2.1"), ("[::1]:6881", "::1"), ("a-b.example:6881", "a-b.example")];
+        for (text, host) in good {
+            assert_eq!(peer(text), Ok((host.to_string(), 6881)));
+        }
+        for text in ["", ":1", "a", "a:", "a:0", "a:65536", "::1:5", "[::1]", "[a]:1", "a b:1", "a:1:2"] {
+            assert!(peer(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn choices_of_files() {
+        let chosen = |text| select(text, 4).map(|w| w.iter().map(|w| u8::from(*w)).collect::<Vec<_>>());
+        assert_eq!(chosen("1-2,4"), Ok(vec![1, 1, 0, 1]));
+        assert_eq!(chosen(" 3 "), Ok(vec![0, 0, 1, 0]));
+        assert_eq!(chosen("3-"), Ok(vec![0, 0, 1, 1]));
+        for text in ["", "0", "5", "2-1", "1-5", "a", "1,,2", "-3", "1-2-3", "18446744073709551616"] {
+            assert!(select(text, 4).is_err(), "{text}");
+        }
+        assert!(select_form("1-5,8").is_ok() && select_form("7-").is_ok());
+        assert!(select_form("x").is_err() && select_form("1-99999999999").is_err());
+    }
+
+    #[test]
+    fn sizes_shown() {
+        let shown = [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "0.98 KiB"),
+            (1024, "1.00 KiB"),
+            (163_783, "160 KiB"),
+            (12_900_000, "12.3 MiB"),
+            (u64::MAX, "16384 PiB"),
+        ];
+        for (bytes, text) in shown {
+            assert_eq!(show_size(bytes), text);
+        }
+    }
+}
