@@ -63,7 +63,7 @@ impl ConfigFile {
         keys.sort_by_key(|(key, _)| key.span.start);
         for (key, mut value) in keys {
             if !is_key(&key.name) {
-                let name = crate::io::console::harmless(&key.name);
+                let name = crate::base::text::harmless(&key.name);
                 return Err(fail(key.span.start, format!("unknown key `{name}` (`peerlink config` lists them)")));
             }
             let values = texts(value.take()).ok_or_else(|| {

@@ -189,7 +189,7 @@ fn bad(setting: &Setting, origin: &Origin, why: &str) -> Failure {
 
 /// A path for messages, harmless on a terminal.
 pub fn shown(path: &Path) -> String {
-    crate::io::console::harmless(&path.to_string_lossy())
+    crate::base::text::harmless(&path.to_string_lossy())
 }
 
 /// Whether the table knows this key.

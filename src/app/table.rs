@@ -52,7 +52,7 @@ impl Kind {
             Kind::Level => values::count(value, 0, 9).map(drop),
             Kind::Count { min, max } => values::count(value, min, max).map(drop),
             Kind::Size { min } => match values::size(value)? {
-                bytes if bytes < min => Err(format!("`{value}` is less than {}", values::show_size(min))),
+                bytes if bytes < min => Err(format!("`{value}` is less than {}", crate::base::text::size(min))),
                 _ => Ok(()),
             },
             Kind::Time => values::time(value).map(drop),

@@ -1,4 +1,4 @@
-//! Values as people write them: sizes, times, addresses, choices of files; and how they are shown again.
+//! Values as people write them: sizes, times, addresses, choices of files.
 
 use crate::base::Span;
 
@@ -105,34 +105,6 @@ pub fn select_form(text: &str) -> Result<(), String> {
     select(text, last).map(|_| ())
 }
 
-/// `1.5 MiB`: three significant digits in powers of 1024.
-pub fn show_size(bytes: u64) -> String {
-    show_size_as(bytes, unit_of(bytes))
-}
-
-/// The power of 1024 in which a size is shown.
-pub fn unit_of(bytes: u64) -> usize {
-    (0..UNITS.len() - 1).find(|unit| (bytes as f64) < 999.5 * 1024f64.powi(*unit as i32)).unwrap_or(UNITS.len() - 1)
-}
-
-/// Names of the powers of 1024.
-pub const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
-
-/// The number alone, in this unit.
-pub fn show_count_in(bytes: u64, unit: usize) -> String {
-    let count = bytes as f64 / 1024f64.powi(unit as i32);
-    match unit {
-        0 => format!("{bytes}"),
-        _ if count < 9.995 => format!("{count:.2}"),
-        _ if count < 99.95 => format!("{count:.1}"),
-        _ => format!("{count:.0}"),
-    }
-}
-
-fn show_size_as(bytes: u64, unit: usize) -> String {
-    format!("{} {}", show_count_in(bytes, unit), UNITS[unit])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,21 +153,5 @@ mod tests {
         }
         assert!(select_form("1-5,8").is_ok() && select_form("7-").is_ok());
         assert!(select_form("x").is_err() && select_form("1-99999999999").is_err());
-    }
-
-    #[test]
-    fn sizes_shown() {
-        let shown = [
-            (0, "0 B"),
-            (999, "999 B"),
-            (1000, "0.98 KiB"),
-            (1024, "1.00 KiB"),
-            (163_783, "160 KiB"),
-            (12_900_000, "12.3 MiB"),
-            (u64::MAX, "16384 PiB"),
-        ];
-        for (bytes, text) in shown {
-            assert_eq!(show_size(bytes), text);
-        }
     }
 }

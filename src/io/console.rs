@@ -18,6 +18,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::terminal;
+use crate::base::text::harmless;
 
 /// Lines that may wait for the console thread.
 const QUEUE_LINES: usize = 512;
@@ -321,16 +322,6 @@ impl Port {
             }
         }
     }
-}
-
-/// Foreign text on a terminal: control characters and those that change the direction of text become U+FFFD.
-pub fn harmless(text: &str) -> String {
-    text.chars().map(|c| if is_harmful(c) { '\u{fffd}' } else { c }).collect()
-}
-
-/// Whether a character could steer a terminal or hide what a line says.
-pub fn is_harmful(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// At most `columns` characters; a cut line ends in `…`.

@@ -87,6 +87,14 @@ pub fn text(metainfo: &Metainfo) -> String {
     if let Some(comment) = &metainfo.comment {
         line(&mut out, "comment", comment);
     }
+    out.push('\n');
+    write_files(&mut out, &metainfo.files);
+    out
+}
+
+/// The files alone, one per line, as at the end of [`text`].
+pub fn files(metainfo: &Metainfo) -> String {
+    let mut out = String::new();
     write_files(&mut out, &metainfo.files);
     out
 }
@@ -98,7 +106,6 @@ fn line(out: &mut String, key: &str, value: &str) {
 
 fn write_files(out: &mut String, files: &[File]) {
     let width = files.len().to_string().len();
-    out.push('\n');
     for (index, file) in files.iter().enumerate().filter(|(_, file)| !is_padding(file)) {
         let len = if file.pad { "link".into() } else { size(file.len) };
         let path = harmless(&file.path.join("/"));

@@ -54,11 +54,11 @@ const UNORDERED: [&str; 3] = ["HashMap", "HashSet", "RandomState"];
 /// Only the console writes to stdout and stderr.
 const PRINTS: [&str; 5] = ["println", "print", "eprintln", "eprint", "dbg"];
 
-/// Longest file, in lines.
+/// Longest file, in lines; its unit tests, which are tables, do not count.
 pub const LINES_MAX: usize = 450;
 
 /// Files that are longer, with the reason.
-pub const LONG: [(&str, &str); 0] = [];
+pub const LONG: [(&str, &str); 1] = [("wire/bencode.rs", "one format: its values, its reader and its writer")];
 
 /// Files that may say `unsafe`, with the reason.
 pub const UNSAFE: [(&str, &str); 1] = [("io/terminal.rs", "asks the terminal for its width (TIOCGWINSZ)")];
@@ -120,7 +120,7 @@ pub fn shape_faults(path: &str, text: &str, fault: &mut impl FnMut(usize, String
     if !text.starts_with("//! ") {
         fault(1, "the first line does not say the file's duty (//!)".into());
     }
-    let lines = text.lines().count();
+    let lines = text.lines().take_while(|line| *line != "#[cfg(test)]").count();
     if lines > LINES_MAX && !LONG.iter().any(|(file, _)| *file == path) {
         fault(lines, format!("{lines} lines, more than {LINES_MAX}: split it by duty, or name it with a reason"));
     }

@@ -1,0 +1,67 @@
+//! `peerlink config`: the effective settings and where each came from.
+
+use super::json::Object;
+use super::settings::{Environment, Settings};
+use super::table::{Kind, SETTINGS, Setting};
+use crate::base::text::harmless;
+use crate::io::console::Console;
+
+/// Prints them in the form of the configuration file, or as one JSON object per line.
+pub fn run(settings: &Settings, environment: Environment<'_>, as_json: bool, console: &Console) {
+    let mut out = String::new();
+    for setting in SETTINGS.iter().filter(|setting| setting.is_key) {
+        let effective = settings.effective(setting.name);
+        let mut values = effective.values.clone();
+        if setting.name == "state-dir" && values.is_empty() {
+            let dir = settings.state_dir(environment).ok();
+            values.extend(dir.map(|dir| dir.to_string_lossy().into_owned()));
+        }
+        let origin = effective.origin.to_string();
+        out += &if as_json {
+            let object = Object::empty().text("name", setting.name).texts("values", &values);
+            object.text("origin", &origin).line()
+        } else {
+            format!("{:<40}  # {}", line(setting, &values), harmless(&origin))
+        };
+        out.push('\n');
+    }
+    console.result(out);
+}
+
+/// `name = value` as TOML; a comment where it is not set.
+fn line(setting: &Setting, values: &[String]) -> String {
+    let name = setting.name;
+    if setting.kind.repeats() {
+        let list: Vec<String> = values.iter().map(|value| quoted(value)).collect();
+        return format!("{name} = [{}]", list.join(", "));
+    }
+    match (values.last(), setting.kind) {
+        (None, _) => format!("# {name} ="),
+        (Some(value), Kind::Switch | Kind::Level | Kind::Count { .. }) => format!("{name} = {value}"),
+        (Some(value), _) => format!("{name} = {}", quoted(value)),
+    }
+}
+
+/// JSON strings are TOML strings, as long as nothing outside the basic plane is escaped.
+fn quoted(text: &str) -> String {
+    miniserde::json::to_string(&harmless(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::table::by_long;
+
+    #[test]
+    fn lines_are_toml() {
+        let shown = |name: &str, values: &[&str]| {
+            let values: Vec<String> = values.iter().map(|value| value.to_string()).collect();
+            line(by_long(name).unwrap(), &values)
+        };
+        assert_eq!(shown("dir", &["a \"b\""]), r#"dir = "a \"b\"""#);
+        assert_eq!(shown("port", &["5"]), "port = 5");
+        assert_eq!(shown("port", &[]), "# port =");
+        assert_eq!(shown("peer", &["a:1", "b:2"]), r#"peer = ["a:1", "b:2"]"#);
+        assert_eq!(shown("seed", &["false"]), "seed = false");
+    }
+}

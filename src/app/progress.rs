@@ -1,0 +1,158 @@
+//! The progress line and its JSON twin: pure functions of a torrent's row.
+
+use super::json::Object;
+use crate::base::Span;
+use crate::base::text::size;
+use crate::machine::{Activity, Row};
+
+/// `alice.txt  42.1%  12.3 of 29.1 MiB  ↓ 3.2 MiB/s  ↑ 0 B/s  peers 3 (2 seeds)  ETA 5s`.
+pub fn line(name: &str, row: &Row) -> String {
+    let peers = match row.seeds {
+        0 => format!("peers {}", row.peers),
+        1 => format!("peers {} (1 seed)", row.peers),
+        seeds => format!("peers {} ({seeds} seeds)", row.peers),
+    };
+    let up = format!("↑ {}/s", size(row.up_per_s));
+    match &row.activity {
+        Activity::Opening => format!("{name}  looking at its files"),
+        Activity::Checking { done, total } => {
+            format!("{name}  checking {}", percent(u64::from(*done), u64::from(*total)))
+        }
+        Activity::Downloading => {
+            let share = percent(row.have_bytes, row.wanted_bytes);
+            let sizes = of(row.have_bytes, row.wanted_bytes);
+            let down = format!("↓ {}/s", size(row.down_per_s));
+            let eta = eta(row).map(|eta| format!("  ETA {eta}")).unwrap_or_default();
+            let trouble = trouble(row);
+            format!("{name}  {share}  {sizes}  {down}  {up}  {peers}{eta}{trouble}")
+        }
+        Activity::Seeding => format!("{name}  sharing  {up}  sent {}  {peers}", size(row.uploaded)),
+        Activity::Paused(why) => {
+            format!("{name}  {}  waiting: {why}", percent(row.have_bytes, row.wanted_bytes))
+        }
+        Activity::Stopped => format!("{name}  {}  stopped", percent(row.have_bytes, row.wanted_bytes)),
+    }
+}
+
+/// What keeps a torrent without peers from getting some.
+fn trouble(row: &Row) -> String {
+    match &row.tracker_trouble {
+        Some(trouble) if row.peers == 0 => format!("  ({trouble})"),
+        _ => String::new(),
+    }
+}
+
+/// Rounded down, so that 100 % is everything.
+pub fn percent(part: u64, whole: u64) -> String {
+    let permille = u128::from(part) * 1000 / u128::from(whole.max(1));
+    let permille = if whole == 0 { 1000 } else { permille };
+    format!("{}.{}%", permille / 10, permille % 10)
+}
+
+/// `12.3 of 29.1 MiB`; the unit of the first only where it differs.
+fn of(part: u64, whole: u64) -> String {
+    let (part, whole) = (size(part), size(whole));
+    let unit = whole.rsplit(' ').next().unwrap_or("");
+    let part = part.strip_suffix(unit).map_or(part.as_str(), str::trim_end);
+    format!("{part} of {whole}")
+}
+
+/// Time to go at the present rate; None while nothing moves or it would take a year.
+fn eta(row: &Row) -> Option<Span> {
+    let left = row.wanted_bytes.saturating_sub(row.have_bytes);
+    let seconds = left.checked_div(row.down_per_s)?.max(1);
+    (seconds < 31_557_600).then_some(Span::secs(seconds))
+}
+
+/// `1.3s` below ten seconds, `3m20s` above.
+pub fn time(span: Span) -> String {
+    if span < Span::secs(10) { format!("{:.1}s", span.as_secs_f64()) } else { span.to_string() }
+}
+
+/// `{"event":"progress",…}`.
+pub fn event(name: &str, info_hash: &str, row: &Row) -> String {
+    let (activity, reason) = match &row.activity {
+        Activity::Opening => ("opening", None),
+        Activity::Checking { .. } => ("checking", None),
+        Activity::Downloading => ("downloading", None),
+        Activity::Seeding => ("seeding", None),
+        Activity::Paused(why) => ("paused", Some(why.as_str())),
+        Activity::Stopped => ("stopped", None),
+    };
+    let mut object = Object::event("progress").text("name", name).text("info_hash", info_hash);
+    object = object.text("activity", activity);
+    if let Activity::Checking { done, total } = row.activity {
+        object = object.number("pieces_checked", done).number("pieces_to_check", total);
+    }
+    if reason.is_some() {
+        object = object.maybe_text("reason", reason);
+    }
+    object = object.number("have", row.have_bytes).number("wanted", row.wanted_bytes);
+    object = object.number("downloaded", row.downloaded).number("uploaded", row.uploaded);
+    object = object.number("down_per_s", row.down_per_s).number("up_per_s", row.up_per_s);
+    object = object.number("peers", row.peers).number("seeds", row.seeds).number("known", row.known);
+    object = object.number("wasted", row.wasted).number("hash_fails", row.hash_fails).number("banned", row.banned);
+    object.maybe_text("tracker_trouble", row.tracker_trouble.as_deref()).line()
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use crate::base::TorrentId;
+
+    /// A row of a torrent under way.
+    pub fn row() -> Row {
+        Row {
+            torrent: TorrentId(0),
+            activity: Activity::Downloading,
+            have_bytes: 12_900_000,
+            wanted_bytes: 30_500_000,
+            downloaded: 12_900_000,
+            uploaded: 0,
+            down_per_s: 3_355_443,
+            up_per_s: 0,
+            peers: 3,
+            seeds: 2,
+            known: 9,
+            wasted: 0,
+            hash_fails: 0,
+            banned: 0,
+            tracker_trouble: None,
+            have: None,
+        }
+    }
+
+    #[test]
+    fn lines_for_every_activity() {
+        let with = |activity: Activity| line("a", &Row { activity, ..row() });
+        let downloading = "a  42.2%  12.3 of 29.1 MiB  ↓ 3.2 MiB/s  ↑ 0 B/s  peers 3 (2 seeds)  ETA 5s";
+        assert_eq!(with(Activity::Downloading), downloading);
+        assert_eq!(with(Activity::Opening), "a  looking at its files");
+        assert_eq!(with(Activity::Checking { done: 1, total: 3 }), "a  checking 33.3%");
+        assert_eq!(with(Activity::Seeding), "a  sharing  ↑ 0 B/s  sent 0 B  peers 3 (2 seeds)");
+        assert_eq!(with(Activity::Paused("no space".into())), "a  42.2%  waiting: no space");
+        let stuck = Row { peers: 0, seeds: 0, down_per_s: 0, tracker_trouble: Some("x: down".into()), ..row() };
+        assert_eq!(line("a", &stuck), "a  42.2%  12.3 of 29.1 MiB  ↓ 0 B/s  ↑ 0 B/s  peers 0  (x: down)");
+    }
+
+    #[test]
+    fn numbers_at_their_edges() {
+        assert_eq!(percent(0, 0), "100.0%");
+        assert_eq!(percent(u64::MAX - 1, u64::MAX), "99.9%");
+        assert_eq!(percent(9_999, 10_000), "99.9%");
+        assert_eq!(of(100, 29_000_000), "100 B of 27.7 MiB");
+        assert_eq!(time(Span::millis(1_340)), "1.3s");
+        assert_eq!(time(Span::secs(75)), "1m15s");
+    }
+
+    #[test]
+    fn events_are_objects() {
+        let text = event("a\"b", "00ff", &row());
+        assert!(
+            text.starts_with(r#"{"event":"progress","name":"a\"b","info_hash":"00ff","activity":"downloading","#)
+        );
+        assert!(text.ends_with(r#","tracker_trouble":null}"#), "{text}");
+        let paused = event("a", "0", &Row { activity: Activity::Paused("x".into()), ..row() });
+        assert!(paused.contains(r#""activity":"paused","reason":"x","#));
+    }
+}

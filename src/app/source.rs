@@ -1,0 +1,88 @@
+//! Where a torrent comes from: a file, standard input or the web.
+
+use std::io::Read;
+use std::path::Path;
+
+use crossbeam_channel::bounded;
+
+use super::exit::{Exit, Failure};
+use crate::base::text::harmless;
+use crate::base::{InfoHash, JobId, Span, limits};
+use crate::io::web::{self, Web};
+use crate::machine::{Completion, Fetch, Purpose};
+use crate::metainfo::{self, Metainfo};
+
+/// From look-up to last byte of a .torrent on the web.
+const FETCH_TIMEOUT: Span = Span::secs(60);
+
+/// Reads the torrent that `source` names, in this order: a file, `-`, a URL.
+///
+/// # Errors
+/// Code 3 for what is no torrent or not there, 6 for a server that does not answer.
+pub fn read(source: &str) -> Result<Metainfo, Failure> {
+    let shown = harmless(source);
+    let bytes = bytes_of(source, &shown)?;
+    let name = if source == "-" { "standard input" } else { &shown };
+    metainfo::parse::parse(&bytes).map_err(|refused| bad(name, &refused.to_string()))
+}
+
+fn bad(name: &str, why: &str) -> Failure {
+    Failure::new(Exit::BadTorrent, format!("{name}: {why}"))
+}
+
+fn bytes_of(source: &str, shown: &str) -> Result<Vec<u8>, Failure> {
+    let starts = |scheme: &str| source.get(..scheme.len()).is_some_and(|head| head.eq_ignore_ascii_case(scheme));
+    if source == "-" {
+        return read_all(std::io::stdin().lock()).map_err(|e| bad("standard input", &format!("cannot read it: {e}")));
+    }
+    if Path::new(source).symlink_metadata().is_ok() {
+        return read_file(Path::new(source), shown);
+    }
+    if starts("http://") || starts("https://") {
+        return fetch(source, shown);
+    }
+    if starts("magnet:") {
+        return Err(bad("magnet link", "links come with a later version; give the .torrent file"));
+    }
+    if InfoHash::from_hex(source).is_some() {
+        return Err(bad(shown, "info hashes come with a later version; give the .torrent file"));
+    }
+    if source.contains("://") {
+        return Err(bad(shown, "only http and https URLs can be fetched"));
+    }
+    Err(bad(shown, "no such file"))
+}
+
+fn read_file(path: &Path, shown: &str) -> Result<Vec<u8>, Failure> {
+    if path.is_dir() {
+        return Err(bad(shown, "this is a folder, not a .torrent file"));
+    }
+    let file = std::fs::File::open(path).map_err(|e| bad(shown, &format!("cannot open it: {e}")))?;
+    read_all(file).map_err(|e| bad(shown, &format!("cannot read it: {e}")))
+}
+
+/// One byte more than a torrent may have, so that the parser sees when there is too much.
+fn read_all(reader: impl Read) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    reader.take(limits::TORRENT_LEN as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn fetch(url: &str, shown: &str) -> Result<Vec<u8>, Failure> {
+    let (tell, told) = bounded(1);
+    let web = Web::new(web::Options::default(), move |completion| {
+        let _ = tell.try_send(completion);
+    });
+    let request =
+        Fetch { url: url.to_string(), len_max: limits::TORRENT_LEN, timeout: FETCH_TIMEOUT, purpose: Purpose::File };
+    web.fetch(JobId(0), request);
+    let unreachable = |why: &str| Failure::new(Exit::Unreachable, format!("{shown}: {}", harmless(why)));
+    match told.recv() {
+        Ok(Completion::Fetched { result: Ok(fetched), .. }) if fetched.status == 200 => Ok(fetched.body),
+        Ok(Completion::Fetched { result: Ok(fetched), .. }) => {
+            Err(bad(shown, &format!("the server answers {} instead of a torrent", fetched.status)))
+        }
+        Ok(Completion::Fetched { result: Err(why), .. }) => Err(unreachable(&why)),
+        _ => Err(unreachable("no answer")),
+    }
+}
