@@ -1,5 +1,6 @@
 //! The v2 half of a hybrid torrent (BEP 52): only checked to describe the same files as the v1 half.
 
+use super::File;
 use super::parse::{Entry, Refused, Source, bytes_of, fields};
 use super::path::clean_part;
 use crate::base::limits;
@@ -36,6 +37,26 @@ pub(super) fn check(tree: Value<'_>, source: &Source<'_>, piece_len: u32) -> Res
     match tree.next_file()? {
         None => Ok(()),
         Some(_) => differs,
+    }
+}
+
+/// Orders and names pad files as the v2 half has them, right behind the file they pad, so that the numbers of the files
+/// are those that v2 clients show. `check` has found the rest to agree.
+pub(super) fn order_pads(files: &mut [File], name: &str) {
+    let mut end = 0;
+    for index in 0..files.len() {
+        if files[index].pad && files[index].len > 0 {
+            files[index].path = vec![name.to_owned(), ".pad".to_owned(), files[index].len.to_string()];
+            files[end..=index].rotate_right(1);
+            let Some((pad, behind)) = files[end..=index].split_first_mut() else { continue };
+            if let Some(first) = behind.first() {
+                pad.offset = first.offset;
+                behind.iter_mut().for_each(|file| file.offset += pad.len);
+            }
+            end += 1;
+        } else if files[index].len > 0 {
+            end = index + 1;
+        }
     }
 }
 

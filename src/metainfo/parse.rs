@@ -10,7 +10,7 @@ use std::ops::Range;
 use sha1::{Digest, Sha1};
 use sha2::Sha256;
 
-use super::path::{Places, clean_name, clean_part};
+use super::path::{Places, clean_name, clean_part, to_text};
 use super::{File, Metainfo, hybrid, urls};
 use crate::base::{Geometry, InfoHash, limits};
 use crate::wire::bencode::{self, Value};
@@ -148,9 +148,10 @@ fn read_info(info: Value<'_>) -> Result<Metainfo, Refused> {
         Some(list) => Source::List { list, name: &name },
         None => Source::Single { info, name: &name },
     };
-    let files = read_files(&source)?;
+    let mut files = read_files(&source)?;
     if let Some(tree) = tree {
         hybrid::check(tree, &source, piece_len)?;
+        hybrid::order_pads(&mut files, &name);
     }
 
     let total_len = files.last().map_or(0, |last| last.offset + last.len);
@@ -343,10 +344,10 @@ pub(super) fn bytes_of(value: Option<Value<'_>>) -> Option<&[u8]> {
     value.and_then(Value::as_bytes)
 }
 
-/// A text for people, of bounded length, with replacement characters for what is no UTF-8; None when empty.
+/// A text for people, of bounded length; None when empty.
 fn text(value: Option<Value<'_>>) -> Option<String> {
     let bytes = bytes_of(value).filter(|bytes| !bytes.is_empty())?;
-    Some(String::from_utf8_lossy(&bytes[..bytes.len().min(limits::COMMENT_LEN)]).into_owned())
+    Some(to_text(&bytes[..bytes.len().min(limits::COMMENT_LEN)]))
 }
 
 /// Where `part`, a slice of `whole`, lies in it.

@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::base::limits;
-use crate::base::text::is_format;
 
 /// What stands for a name of which nothing is left.
 const NOTHING: &str = "_";
@@ -37,21 +36,39 @@ pub fn clean_part(raw: &[u8]) -> String {
     }
 }
 
+/// Foreign text as it is, but with `_` for what is no UTF-8.
+pub fn to_text(raw: &[u8]) -> String {
+    if let Ok(text) = std::str::from_utf8(raw) {
+        return text.to_owned();
+    }
+    let mut text = String::with_capacity(raw.len());
+    let mut at = 0;
+    while let Some((character, len)) = first_char(&raw[at..]) {
+        text.push(character.unwrap_or('_'));
+        at += len;
+    }
+    text
+}
+
 /// Separators and invisible format characters are left out, control characters and what is no UTF-8 become `_`, and
-/// from [`limits::NAME_LEN`] bytes on only an extension is kept.
+/// from [`limits::NAME_LEN`] bytes on only an extension is kept, looked for at a readable character.
 fn clean(raw: &[u8]) -> String {
     let mut name = String::with_capacity(raw.len().min(limits::NAME_LEN + 16));
     let mut has_extension = false;
     let mut at = 0;
     while let Some((character, len)) = first_char(&raw[at..]) {
-        match character {
-            Some(c) if is_left_out(c) => {}
-            Some(c) if !c.is_control() => name.push(c),
-            _ => name.push('_'),
-        }
         let start = at;
         at += len;
-        if name.len() >= limits::NAME_LEN && !has_extension {
+        let readable = match character {
+            Some(c) if is_left_out(c) => continue,
+            other => other.filter(|c| !c.is_control()),
+        };
+        let c = readable.unwrap_or('_');
+        if name.len() + c.len_utf8() > FILE_SYSTEM_NAME_LEN {
+            break;
+        }
+        name.push(c);
+        if readable.is_some() && name.len() >= limits::NAME_LEN && !has_extension {
             let from = (start + 1).max(raw.len().saturating_sub(EXTENSION_LEN));
             let Some(dot) = (from..raw.len()).rev().find(|&index| raw[index] == b'.') else { break };
             has_extension = true;
@@ -75,9 +92,14 @@ fn first_char(bytes: &[u8]) -> Option<(Option<char>, usize)> {
     Some((std::str::from_utf8(sequence).ok().and_then(|text| text.chars().next()), len))
 }
 
-/// Separators, and characters that are invisible or turn the direction of writing.
+/// Separators, and characters without width or that turn the direction of writing. Exactly libtorrent's set, for the
+/// sake of equal names.
 fn is_left_out(c: char) -> bool {
-    matches!(c, '/' | '\\' | '\0') || is_format(c)
+    matches!(
+        c,
+        '/' | '\\' | '\0' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
+    )
 }
 
 /// The names of one torrent so far, to keep two files from one place: case is ignored, and a file is never also a
@@ -209,7 +231,7 @@ mod tests {
         let name = clean_part(format!("{}.torrent", "x".repeat(400)).as_bytes());
         assert_eq!(name, format!("{}.torrent", "x".repeat(240)));
         assert_eq!(clean_part(&[b'x'; 4_000]).len(), 240);
-        assert_eq!(clean_part(&[0xff; 4_000]).len(), 240);
+        assert_eq!(clean_part(&[0xff; 4_000]).len(), 255);
         assert_eq!(clean_part(format!("{}.notanextension", "x".repeat(400)).as_bytes()).len(), 240);
         let wide = clean_part(format!("{}.\u{1f600}\u{1f600}", "\u{1f600}".repeat(100)).as_bytes());
         assert!(wide.len() <= 255 && wide.ends_with(".\u{1f600}\u{1f600}"), "{wide}");

@@ -48,7 +48,7 @@ pub enum Problem {
     NoDigit,
     /// `01`, `-0`.
     LeadingZero,
-    /// An integer beyond 64 bits, or a string's length beyond them.
+    /// An integer or a string's length beyond 64 bits with sign.
     Overflow,
     /// More bytes after the value.
     Trailing,
@@ -156,12 +156,9 @@ fn check(bytes: &[u8], limits: Limits) -> Result<usize, Error> {
 fn integer_end(bytes: &[u8], at: usize) -> Result<usize, Error> {
     let is_negative = bytes.get(at + 1) == Some(&b'-');
     let digits = at + 1 + usize::from(is_negative);
-    let (value, end) = digits_at(bytes, digits)?;
+    let (value, end) = digits_at(bytes, digits, i64::MAX as u64 + u64::from(is_negative))?;
     if is_negative && value == 0 {
         return Err(Error { problem: Problem::LeadingZero, at: digits });
-    }
-    if value > i64::MAX as u64 + u64::from(is_negative) {
-        return Err(Error { problem: Problem::Overflow, at: end - 1 });
     }
     match bytes.get(end) {
         Some(b'e') => Ok(end + 1),
@@ -172,7 +169,7 @@ fn integer_end(bytes: &[u8], at: usize) -> Result<usize, Error> {
 
 /// One past the string whose length begins at `at`.
 fn string_end(bytes: &[u8], at: usize) -> Result<usize, Error> {
-    let (len, colon) = digits_at(bytes, at)?;
+    let (len, colon) = digits_at(bytes, at, i64::MAX as u64)?;
     match bytes.get(colon) {
         Some(b':') => {}
         Some(_) => return Err(Error { problem: Problem::NoDigit, at: colon }),
@@ -185,8 +182,8 @@ fn string_end(bytes: &[u8], at: usize) -> Result<usize, Error> {
     }
 }
 
-/// An unsigned number without leading zeros and one past its last digit.
-fn digits_at(bytes: &[u8], at: usize) -> Result<(u64, usize), Error> {
+/// A number up to `max` without leading zeros and one past its last digit.
+fn digits_at(bytes: &[u8], at: usize, max: u64) -> Result<(u64, usize), Error> {
     let mut value: u64 = 0;
     let mut end = at;
     while let Some(digit) = bytes.get(end).filter(|byte| byte.is_ascii_digit()) {
@@ -196,6 +193,7 @@ fn digits_at(bytes: &[u8], at: usize) -> Result<(u64, usize), Error> {
         value = value
             .checked_mul(10)
             .and_then(|tens| tens.checked_add(u64::from(digit - b'0')))
+            .filter(|&value| value <= max)
             .ok_or(Error { problem: Problem::Overflow, at: end })?;
         end += 1;
     }
@@ -481,13 +479,14 @@ mod tests {
             (b"i1.5e", Problem::NoDigit, 2),
             (b"i9223372036854775808e", Problem::Overflow, 19),
             (b"i-9223372036854775809e", Problem::Overflow, 20),
-            (b"i99999999999999999999999e", Problem::Overflow, 20),
+            (b"i99999999999999999999999e", Problem::Overflow, 19),
             (b"00:", Problem::LeadingZero, 0),
             (b"01:a", Problem::LeadingZero, 0),
             (b"3:ab", Problem::Ends, 1),
             (b"3ab", Problem::NoDigit, 1),
             (b"18446744073709551616:a", Problem::Overflow, 19),
-            (b"18446744073709551615:a", Problem::Ends, 20),
+            (b"9223372036854775808:a", Problem::Overflow, 18),
+            (b"9223372036854775807:a", Problem::Ends, 19),
             (b"di1ei2ee", Problem::NoKey, 1),
             (b"d1:ae", Problem::NoValueForKey, 4),
             (b"li1e", Problem::Ends, 4),
