@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
-use super::picker::Sender;
+use super::active::Sender;
 use crate::base::address::{Reach, reach};
 use crate::base::{PeerId, Piece};
 

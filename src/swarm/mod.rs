@@ -3,18 +3,23 @@
 //! The door: every input is routed to one peer or to the torrent here; what follows for other peers
 //! ([`torrent::Later`]) is done before the input is over.
 
+mod active;
 pub mod blame;
 pub mod choker;
 mod downloads;
 pub mod known;
+mod later;
 mod messages;
 mod peer;
+mod phases;
 pub mod picker;
 pub mod rarity;
 mod routine;
+mod row;
 mod store;
 mod torrent;
 mod uploads;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -27,12 +32,9 @@ use self::peer::{Fault, Has, Peer, Stage};
 use self::torrent::{Later, Phase, Setup, Torrent};
 use crate::base::limits::{READ_BLOCKS, READ_LEN};
 use crate::base::{ConnId, InfoHash, JobId, PeerId, Pool, Time, TorrentId};
-use crate::machine::{
-    Activity, AddTorrent, Closed, Command, Completion, Input, Job, Machine, Note, Outbox, Row, StoreSpec,
-};
+use crate::machine::{AddTorrent, Closed, Completion, Input, Job, Machine, Outbox, StoreSpec};
 use crate::storage::Layout;
 use crate::wire::handshake::Handshake;
-use crate::wire::peer::Message;
 
 /// Who we are to peers and trackers.
 #[derive(Clone, Copy, Debug)]
@@ -256,68 +258,6 @@ impl Swarm {
         }
     }
 
-    /// Does what follows for other peers, until nothing more follows.
-    fn do_later(&mut self, now: Time, out: &mut Outbox) {
-        while !self.torrent.later.is_empty() {
-            for later in std::mem::take(&mut self.torrent.later) {
-                self.do_one(later, now, out);
-            }
-        }
-        self.dial(now, out);
-        if self.next_tick.is_none() && !self.peers.is_empty() {
-            self.next_tick = Some(now + routine::TICK);
-        }
-    }
-
-    fn do_one(&mut self, later: Later, now: Time, out: &mut Outbox) {
-        match later {
-            Later::CancelElsewhere { block, conn } => {
-                for peer in self.peers.values_mut().filter(|peer| peer.conn != conn) {
-                    self.torrent.cancel(peer, block, now, out);
-                    self.torrent.top_up(peer, now, out);
-                }
-            }
-            Later::Verified(piece) => {
-                let message: Arc<[u8]> = Message::Have(piece.index()).to_bytes().into();
-                let others = self.peers.values().filter(|peer| peer.is_open() && !peer.is_seed());
-                let conns: Vec<ConnId> = others.map(|peer| peer.conn).collect();
-                if !conns.is_empty() {
-                    out.push(Command::SendMany { conns, bytes: message });
-                }
-                for peer in self.peers.values_mut().filter(|peer| peer.has.has(piece)) {
-                    peer.useful_count = peer.useful_count.saturating_sub(1);
-                    self.torrent.set_interest(peer, now, out);
-                }
-            }
-            Later::Completed => {}
-            Later::Banned(liar) => self.cast_out(liar, now, out),
-            Later::CancelAll => {
-                for peer in self.peers.values_mut() {
-                    self.torrent.cancel_all(peer, now, out);
-                }
-            }
-            Later::Serve { conn } => {
-                if let Some(peer) = self.peers.get_mut(&conn) {
-                    self.torrent.serve(peer, out);
-                }
-            }
-            Later::TopUpAll => {
-                for peer in self.peers.values_mut() {
-                    self.torrent.top_up(peer, now, out);
-                    if peer.up.is_starved {
-                        self.torrent.serve(peer, out);
-                    }
-                }
-            }
-            Later::Began => self.torrent.free_slots = Choker::free_slots(self.peers.values()),
-            Later::Reopen => {
-                self.hang_up_all("starting over from the files", now, out);
-                out.job(Job::Close { store: self.torrent.store.id });
-                self.torrent.open(now, out);
-            }
-        }
-    }
-
     /// A proven liar and everything that is the same peer.
     fn cast_out(&mut self, liar: Suspect, now: Time, out: &mut Outbox) {
         log::info!("{}: banned {}: it sent wrong data", self.torrent.metainfo.name, liar.address);
@@ -334,43 +274,6 @@ impl Swarm {
         let conns: Vec<ConnId> = self.peers.keys().copied().collect();
         for conn in conns {
             self.hang_up(conn, Fault::NotNeeded(why), now, out);
-        }
-    }
-
-    /// The torrent's state for people.
-    pub fn row(&mut self, now: Time) -> Row {
-        let open = self.peers.values().filter(|peer| peer.is_open());
-        let (peers, seeds) = open.fold((0, 0), |(p, s), peer| (p + 1, s + u32::from(peer.is_seed())));
-        let torrent = &mut self.torrent;
-        let (have_bytes, wanted_bytes) = torrent.picker.progress();
-        let activity = match &torrent.phase {
-            Phase::Opening => Activity::Opening,
-            Phase::Checking => {
-                let (done, total) = torrent.store.check_progress();
-                Activity::Checking { done, total }
-            }
-            Phase::Active if torrent.picker.is_complete() => Activity::Seeding,
-            Phase::Active => Activity::Downloading,
-            Phase::Paused { reason, .. } => Activity::Paused(reason.clone()),
-            Phase::Stopping | Phase::Stopped => Activity::Stopped,
-        };
-        Row {
-            torrent: torrent.id,
-            activity,
-            have_bytes,
-            wanted_bytes,
-            downloaded: torrent.stats.down.total(),
-            uploaded: torrent.stats.up.total(),
-            down_per_s: torrent.stats.down.per_s(now),
-            up_per_s: torrent.stats.up.per_s(now),
-            peers,
-            seeds,
-            known: self.known.idle_count() as u32,
-            wasted: torrent.stats.wasted,
-            hash_fails: torrent.stats.hash_fails,
-            banned: torrent.blame.banned_count(),
-            tracker_trouble: None,
-            have: None,
         }
     }
 
@@ -475,11 +378,5 @@ impl Swarm {
         let buffers: usize = self.peers.values().map(|peer| peer.down.buffers()).sum();
         let stored = self.torrent.store.block_count();
         (down + stored, up, buffers + stored as usize)
-    }
-
-    /// A note for the application about this torrent.
-    pub fn tell_row(&mut self, now: Time, out: &mut Outbox) {
-        let row = self.row(now);
-        out.tell(Note::Row(Box::new(row)));
     }
 }

@@ -3,8 +3,8 @@
 
 use std::net::SocketAddr;
 
+use super::active::Sender;
 use super::downloads::Down;
-use super::picker::Sender;
 use super::uploads::Up;
 use crate::base::{Bitfield, ConnId, PeerId, Piece, Time};
 use crate::wire::decoder::Decoder;

@@ -5,50 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use super::active::{Active, Sender, Stage, State};
 use super::rarity::Rarity;
 use crate::base::{Bitfield, Block, ConnId, Geometry, Piece};
-
-/// Life of a block of an active piece: requested → received → stored.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum State {
-    /// Nobody was asked, or all that were have lost it.
-    Free,
-    /// This many connections owe it.
-    Requested(u8),
-    /// In memory: gathered or on its way to the disk.
-    Received,
-    /// On disk.
-    Stored,
-}
-
-/// Where an active piece is as a whole.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Stage {
-    Filling,
-    /// All blocks arrived; its digest is awaited. Nothing of it is asked for.
-    Hashing,
-}
-
-/// A piece that was begun.
-#[derive(Clone, Debug)]
-struct Active {
-    blocks: Vec<State>,
-    /// Who sent each block that was received in this run: [`Sender`] numbers, 0 for nobody.
-    senders: Vec<Sender>,
-    free_count: u32,
-    /// Blocks neither received nor stored.
-    open_count: u32,
-    stage: Stage,
-    /// The connection that began it: others join only when there is nothing better to do.
-    owner: Option<ConnId>,
-    /// Only this connection may be asked: a piece that failed is fetched from one peer, so that blame is certain.
-    only: Option<ConnId>,
-    /// It failed before and waits for a peer to be the only one.
-    wants_only: bool,
-}
-
-/// A number for whoever sent a block, given out by `blame`. 0 is nobody.
-pub type Sender = u32;
 
 /// What one connection may be asked for.
 pub struct Asker<'a> {
@@ -159,39 +118,17 @@ impl Picker {
 
     /// The stored blocks of active pieces, for the resume state. Pieces with none are left out.
     pub fn stored(&self) -> impl Iterator<Item = (Piece, Bitfield)> + '_ {
-        self.active.iter().filter_map(|(piece, active)| {
-            let mut field = Bitfield::new(active.blocks.len() as u32);
-            for (number, state) in active.blocks.iter().enumerate() {
-                if *state == State::Stored {
-                    field.set_index(number as u32);
-                }
-            }
-            (field.count() > 0).then_some((*piece, field))
-        })
+        let stored = self.active.iter().map(|(piece, active)| (*piece, active.stored()));
+        stored.filter(|(_, field)| field.count() > 0)
     }
 
     /// Makes a missing piece active; gives the number of its free blocks.
     fn begin(&mut self, piece: Piece, owner: Option<ConnId>, is_stored: impl Fn(u32) -> bool) -> u32 {
-        let count = self.geometry.block_count(piece);
-        let state = |number| if is_stored(number) { State::Stored } else { State::Free };
-        let blocks: Vec<State> = (0..count).map(state).collect();
-        let free_count = blocks.iter().filter(|state| **state == State::Free).count() as u32;
-        let stage = if free_count == 0 { Stage::Hashing } else { Stage::Filling };
+        let active = Active::new(self.geometry.block_count(piece), owner, is_stored);
+        let free_count = active.free_count;
         self.rarity.remove(piece.index());
         self.free_total += free_count;
-        self.active.insert(
-            piece,
-            Active {
-                senders: vec![0; blocks.len()],
-                blocks,
-                free_count,
-                open_count: free_count,
-                stage,
-                owner,
-                only: None,
-                wants_only: false,
-            },
-        );
+        self.active.insert(piece, active);
         free_count
     }
 
@@ -297,21 +234,13 @@ impl Picker {
             State::Requested(copies) => *state = State::Requested(copies - 1),
             State::Free | State::Received | State::Stored => {}
         }
-        if active.only == Some(conn) || active.owner == Some(conn) {
-            active.owner = None;
-        }
-        if active.only == Some(conn) {
-            active.only = None;
-        }
+        active.disown(conn);
         self.drop_if_untouched(block.piece());
     }
 
     /// An active piece of which nothing was asked or stored is missing again.
     fn drop_if_untouched(&mut self, piece: Piece) {
-        let is_untouched = self
-            .active
-            .get(&piece)
-            .is_some_and(|active| !active.wants_only && active.free_count as usize == active.blocks.len());
+        let is_untouched = self.active.get(&piece).is_some_and(Active::is_untouched);
         if is_untouched {
             self.active.remove(&piece);
             self.free_total -= self.geometry.block_count(piece);
@@ -410,12 +339,7 @@ impl Picker {
     /// A connection is gone or may not be relied on: the pieces it began are anyone's.
     pub fn disown(&mut self, conn: ConnId) {
         for active in self.active.values_mut() {
-            if active.owner == Some(conn) {
-                active.owner = None;
-            }
-            if active.only == Some(conn) {
-                active.only = None;
-            }
+            active.disown(conn);
         }
     }
 
@@ -437,12 +361,8 @@ impl Picker {
         self.rarity.check();
         let mut free_total = 0;
         for (piece, active) in &self.active {
-            let free = active.blocks.iter().filter(|s| **s == State::Free).count() as u32;
-            let asked = active.blocks.iter().filter(|s| matches!(s, State::Requested(_))).count() as u32;
-            assert_eq!(free, active.free_count, "free blocks of {piece:?}");
-            assert_eq!(free + asked, active.open_count, "open blocks of {piece:?}");
-            assert_eq!(active.stage == Stage::Hashing, active.open_count == 0, "stage of {piece:?}");
-            free_total += free;
+            active.check(*piece);
+            free_total += active.free_count;
         }
         assert_eq!(free_total, self.free_total, "free blocks in all");
         for piece in self.geometry.pieces() {
@@ -485,27 +405,118 @@ impl Asker<'_> {
     }
 }
 
-impl Active {
-    /// A piece that failed belongs to one connection: the first that asks.
-    fn may_ask(&self, conn: ConnId) -> bool {
-        self.stage == Stage::Filling && self.only.is_none_or(|only| only == conn)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Scene {
+        geometry: Geometry,
+        picker: Picker,
+        rng: fastrand::Rng,
     }
 
-    fn take_free(&mut self, piece: Piece, geometry: &Geometry, conn: ConnId, max: usize, picked: &mut Vec<Block>) {
-        if self.wants_only {
-            self.only.get_or_insert(conn);
+    /// `pieces` pieces of two blocks each.
+    fn scene(pieces: u32, sequential: bool) -> Scene {
+        let geometry = Geometry::new(u64::from(pieces) * 32_768, 32_768).unwrap();
+        let mut rng = fastrand::Rng::with_seed(7);
+        let picker = Picker::new(geometry, Bitfield::full(pieces), sequential, &mut rng);
+        Scene { geometry, picker, rng }
+    }
+
+    impl Scene {
+        fn pick(&mut self, conn: u64, has: Option<&Bitfield>, max: usize) -> Vec<(u32, u32)> {
+            let asker = Asker { conn: ConnId(conn), has, allowed: None, asked: &|_| false };
+            let picked = self.picker.pick(&asker, max, &mut self.rng);
+            self.picker.check(|piece| self.picker.availability(piece));
+            picked.iter().map(|block| (block.piece().index(), block.number())).collect()
         }
-        for (number, state) in self.blocks.iter_mut().enumerate() {
-            if picked.len() >= max || self.free_count == 0 {
-                return;
-            }
-            if *state == State::Free
-                && let Some(block) = geometry.block_number(piece, number as u32)
-            {
-                *state = State::Requested(1);
-                self.free_count -= 1;
-                picked.push(block);
+
+        fn block(&self, at: (u32, u32)) -> Block {
+            self.geometry.block_number(self.geometry.piece(at.0).unwrap(), at.1).unwrap()
+        }
+    }
+
+    #[test]
+    fn sequential_goes_in_order() {
+        let mut s = scene(4, true);
+        assert_eq!(s.pick(1, None, 3), [(0, 0), (0, 1), (1, 0)]);
+        assert_eq!(s.pick(2, None, 3), [(1, 1), (2, 0), (2, 1)]);
+    }
+
+    #[test]
+    fn rarest_first_after_the_first_pieces() {
+        let mut s = scene(20, false);
+        for piece in s.geometry.pieces() {
+            if piece.index() < 4 {
+                s.picker.verify(piece);
+            } else if piece.index() != 11 {
+                s.picker.gained(piece);
             }
         }
+        assert_eq!(s.pick(1, None, 2), [(11, 0), (11, 1)]);
+    }
+
+    #[test]
+    fn a_block_is_asked_once_until_endgame() {
+        let mut s = scene(2, true);
+        assert_eq!(s.pick(1, None, 4).len(), 4);
+        assert!(s.picker.is_endgame());
+        let copies = s.pick(2, None, 10);
+        assert_eq!(copies.len(), 4, "in endgame every block may be asked of another");
+        let block = s.block((0, 0));
+        assert_eq!(s.picker.receive(block, 1, true), Received::Fresh { is_last: false, has_copies: true });
+        assert_eq!(s.picker.receive(block, 2, true), Received::Useless);
+    }
+
+    #[test]
+    fn given_up_blocks_are_free_again_and_untouched_pieces_missing() {
+        let mut s = scene(2, true);
+        let picked = s.pick(1, None, 2);
+        for at in picked {
+            let block = s.block(at);
+            s.picker.give_up(block, ConnId(1));
+        }
+        assert_eq!(s.picker.active_count(), 0);
+        assert_eq!(s.pick(2, None, 2), [(0, 0), (0, 1)]);
+    }
+
+    #[test]
+    fn a_failed_piece_is_fetched_from_one_peer_only() {
+        let mut s = scene(1, true);
+        s.pick(1, None, 2);
+        let piece = s.geometry.piece(0).unwrap();
+        for number in 0..2 {
+            let block = s.block((0, number));
+            s.picker.receive(block, 5, true);
+            s.picker.store(block);
+        }
+        assert!(s.picker.is_hashing(piece));
+        assert_eq!(s.picker.fail(piece, true), [5, 5]);
+        assert_eq!(s.pick(2, None, 1), [(0, 0)]);
+        assert!(s.pick(3, None, 9).is_empty(), "it belongs to the first that asked");
+        s.picker.disown(ConnId(2));
+        assert_eq!(s.pick(3, None, 9), [(0, 1)]);
+    }
+
+    #[test]
+    fn a_peer_is_asked_only_for_what_it_has() {
+        let mut s = scene(10, false);
+        let mut has = Bitfield::new(10);
+        has.set_index(6);
+        assert_eq!(s.pick(1, Some(&has), 9), [(6, 0), (6, 1)]);
+        assert!(s.pick(2, Some(&has), 9).is_empty());
+    }
+
+    #[test]
+    fn stored_blocks_survive_and_are_not_asked_again() {
+        let mut s = scene(2, true);
+        let piece = s.geometry.piece(0).unwrap();
+        assert!(!s.picker.restore(piece, |number| number == 0));
+        assert_eq!(s.pick(1, None, 1), [(0, 1)]);
+        let stored: Vec<_> = s.picker.stored().map(|(p, f)| (p.index(), f.ones().collect::<Vec<_>>())).collect();
+        assert_eq!(stored, [(0, vec![0])]);
+        let second = s.geometry.piece(1).unwrap();
+        assert!(s.picker.restore(second, |_| true), "all stored: to be checked");
+        assert!(s.picker.is_hashing(second));
     }
 }

@@ -1,0 +1,74 @@
+//! Effects on other peers than the one that was handled, done before the input is over.
+
+use std::sync::Arc;
+
+use super::choker::Choker;
+use super::torrent::Later;
+use super::{Swarm, routine};
+use crate::base::{ConnId, Time};
+use crate::machine::{Command, Job, Outbox};
+use crate::wire::peer::Message;
+
+impl Swarm {
+    /// Does what follows for other peers, until nothing more follows.
+    pub(super) fn do_later(&mut self, now: Time, out: &mut Outbox) {
+        while !self.torrent.later.is_empty() {
+            for later in std::mem::take(&mut self.torrent.later) {
+                self.do_one(later, now, out);
+            }
+        }
+        self.dial(now, out);
+        if self.next_tick.is_none() && !self.peers.is_empty() {
+            self.next_tick = Some(now + routine::TICK);
+        }
+    }
+
+    fn do_one(&mut self, later: Later, now: Time, out: &mut Outbox) {
+        match later {
+            Later::CancelElsewhere { block, conn } => {
+                for peer in self.peers.values_mut().filter(|peer| peer.conn != conn) {
+                    self.torrent.cancel(peer, block, now, out);
+                    self.torrent.top_up(peer, now, out);
+                }
+            }
+            Later::Verified(piece) => {
+                let message: Arc<[u8]> = Message::Have(piece.index()).to_bytes().into();
+                let others = self.peers.values().filter(|peer| peer.is_open() && !peer.is_seed());
+                let conns: Vec<ConnId> = others.map(|peer| peer.conn).collect();
+                if !conns.is_empty() {
+                    out.push(Command::SendMany { conns, bytes: message });
+                }
+                for peer in self.peers.values_mut().filter(|peer| peer.has.has(piece)) {
+                    peer.useful_count = peer.useful_count.saturating_sub(1);
+                    self.torrent.set_interest(peer, now, out);
+                }
+            }
+            Later::Completed => {}
+            Later::Banned(liar) => self.cast_out(liar, now, out),
+            Later::CancelAll => {
+                for peer in self.peers.values_mut() {
+                    self.torrent.cancel_all(peer, now, out);
+                }
+            }
+            Later::Serve { conn } => {
+                if let Some(peer) = self.peers.get_mut(&conn) {
+                    self.torrent.serve(peer, out);
+                }
+            }
+            Later::TopUpAll => {
+                for peer in self.peers.values_mut() {
+                    self.torrent.top_up(peer, now, out);
+                    if peer.up.is_starved {
+                        self.torrent.serve(peer, out);
+                    }
+                }
+            }
+            Later::Began => self.torrent.free_slots = Choker::free_slots(self.peers.values()),
+            Later::Reopen => {
+                self.hang_up_all("starting over from the files", now, out);
+                out.job(Job::Close { store: self.torrent.store.id });
+                self.torrent.open(now, out);
+            }
+        }
+    }
+}

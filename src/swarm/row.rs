@@ -1,0 +1,51 @@
+//! A torrent's state for people and scripts.
+
+use super::Swarm;
+use super::torrent::Phase;
+use crate::base::Time;
+use crate::machine::{Activity, Note, Outbox, Row};
+
+impl Swarm {
+    /// The torrent's state for people.
+    pub fn row(&mut self, now: Time) -> Row {
+        let open = self.peers.values().filter(|peer| peer.is_open());
+        let (peers, seeds) = open.fold((0, 0), |(p, s), peer| (p + 1, s + u32::from(peer.is_seed())));
+        let torrent = &mut self.torrent;
+        let (have_bytes, wanted_bytes) = torrent.picker.progress();
+        let activity = match &torrent.phase {
+            Phase::Opening => Activity::Opening,
+            Phase::Checking => {
+                let (done, total) = torrent.store.check_progress();
+                Activity::Checking { done, total }
+            }
+            Phase::Active if torrent.picker.is_complete() => Activity::Seeding,
+            Phase::Active => Activity::Downloading,
+            Phase::Paused { reason, .. } => Activity::Paused(reason.clone()),
+            Phase::Stopping | Phase::Stopped => Activity::Stopped,
+        };
+        Row {
+            torrent: torrent.id,
+            activity,
+            have_bytes,
+            wanted_bytes,
+            downloaded: torrent.stats.down.total(),
+            uploaded: torrent.stats.up.total(),
+            down_per_s: torrent.stats.down.per_s(now),
+            up_per_s: torrent.stats.up.per_s(now),
+            peers,
+            seeds,
+            known: self.known.idle_count() as u32,
+            wasted: torrent.stats.wasted,
+            hash_fails: torrent.stats.hash_fails,
+            banned: torrent.blame.banned_count(),
+            tracker_trouble: None,
+            have: None,
+        }
+    }
+
+    /// A note for the application about this torrent.
+    pub fn tell_row(&mut self, now: Time, out: &mut Outbox) {
+        let row = self.row(now);
+        out.tell(Note::Row(Box::new(row)));
+    }
+}
