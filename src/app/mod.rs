@@ -5,6 +5,7 @@ pub mod argv;
 pub mod config;
 pub mod exit;
 pub mod file;
+pub mod follow;
 pub mod invocation;
 pub mod json;
 pub mod progress;

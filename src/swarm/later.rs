@@ -6,7 +6,7 @@ use super::choker::Choker;
 use super::torrent::Later;
 use super::{Swarm, routine};
 use crate::base::{ConnId, Time};
-use crate::machine::{Command, Job, Outbox};
+use crate::machine::{Command, Job, Note, Outbox};
 use crate::wire::peer::Message;
 
 impl Swarm {
@@ -43,7 +43,11 @@ impl Swarm {
                     self.torrent.set_interest(peer, now, out);
                 }
             }
-            Later::Completed => {}
+            Later::Completed => {
+                // The numbers first, so that the application has the last ones when it hears the news.
+                self.tell_row(now, out);
+                out.tell(Note::Complete { torrent: self.torrent.id });
+            }
             Later::Banned(liar) => self.cast_out(liar, now, out),
             Later::CancelAll => {
                 for peer in self.peers.values_mut() {
@@ -63,7 +67,10 @@ impl Swarm {
                     }
                 }
             }
-            Later::Began => self.torrent.free_slots = Choker::free_slots(self.peers.values()),
+            Later::Began => {
+                self.torrent.free_slots = Choker::free_slots(self.peers.values());
+                self.tell_row(now, out);
+            }
             Later::Reopen => {
                 self.hang_up_all("starting over from the files", now, out);
                 out.job(Job::Close { store: self.torrent.store.id });

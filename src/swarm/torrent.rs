@@ -223,7 +223,6 @@ impl Torrent {
             }
             self.is_complete = true;
             self.later.push(Later::Completed);
-            out.tell(Note::Complete { torrent: self.id });
         }
     }
 }

@@ -1,0 +1,404 @@
+//! Follows the torrents of one run: turns the node's notes into lines, and decides when the run is over and with
+//! which exit code. Decides only: what it says is carried out by [`super::run`].
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::exit::Exit;
+use super::json::Object;
+use super::progress;
+use crate::base::text::size;
+use crate::base::{Span, TorrentId};
+use crate::machine::{Activity, DiskError, Level, Note, Row};
+use crate::metainfo::Metainfo;
+
+/// Between plain progress lines where no live line can be shown.
+const PLAIN_INTERVAL: Span = Span::secs(30);
+
+/// What a run is for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Purpose {
+    /// Downloads; goes on sharing with `seed`.
+    Get { seed: bool, timeout: Option<Span> },
+    /// Shares what is there, and only that.
+    Seed,
+}
+
+/// What a person or script should be told, or what is to be done.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Say {
+    /// A line of results.
+    Out(String),
+    /// A line for people.
+    Err(String),
+    /// The live line.
+    Live(String),
+    /// The torrent of this number is complete: run what was asked for.
+    Done(usize),
+    /// Wind down.
+    Stop,
+}
+
+/// A torrent of the run.
+#[derive(Debug)]
+pub struct Followed {
+    pub metainfo: Arc<Metainfo>,
+    pub dir: PathBuf,
+    /// Bytes of the files that are wanted.
+    wanted_len: u64,
+    row: Option<Row>,
+    /// When it began to download.
+    began: Option<Span>,
+    is_complete: bool,
+    failed: Option<Exit>,
+}
+
+impl Followed {
+    /// A torrent of which nothing was told yet; `wanted` per file, empty for all.
+    pub fn new(metainfo: Arc<Metainfo>, dir: PathBuf, wanted: &[bool]) -> Followed {
+        let is_wanted = |index: usize| wanted.get(index).copied().unwrap_or(true);
+        let files = metainfo.files.iter().enumerate().filter(|(index, file)| !file.pad && is_wanted(*index));
+        let wanted_len = files.map(|(_, file)| file.len).sum();
+        Followed { metainfo, dir, wanted_len, row: None, began: None, is_complete: false, failed: None }
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_complete || self.failed.is_some()
+    }
+}
+
+/// How lines look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Style {
+    pub json: bool,
+    pub quiet: bool,
+    /// A live line can be shown.
+    pub live: bool,
+}
+
+/// The run. Torrents are numbered as they were added.
+pub struct Follow {
+    purpose: Purpose,
+    style: Style,
+    torrents: Vec<Followed>,
+    /// When the last plain line was said.
+    plain_at: Span,
+    is_stopping: bool,
+}
+
+impl Follow {
+    /// Follows these torrents, whose ids are their places.
+    pub fn new(purpose: Purpose, style: Style, torrents: Vec<Followed>) -> Follow {
+        Follow { purpose, style, torrents, plain_at: Span::ZERO, is_stopping: false }
+    }
+
+    pub fn torrents(&self) -> &[Followed] {
+        &self.torrents
+    }
+
+    /// Takes a note in; `now` is the time since the run began.
+    pub fn note(&mut self, now: Span, note: Note) -> Vec<Say> {
+        let mut say = Vec::new();
+        match note {
+            Note::Row(row) => self.row(now, *row, &mut say),
+            Note::Complete { torrent } => self.complete(now, torrent, &mut say),
+            Note::Said { torrent, level, text } => self.said(torrent, level, &text, &mut say),
+            Note::Failed { torrent, error } => self.failed(torrent, &error, &mut say),
+            _ => {}
+        }
+        say
+    }
+
+    /// A torrent that was never told of, or whose id is not ours, is nobody's.
+    fn at(&mut self, torrent: TorrentId) -> Option<&mut Followed> {
+        self.torrents.get_mut(torrent.0 as usize)
+    }
+
+    fn row(&mut self, now: Span, row: Row, say: &mut Vec<Say>) {
+        let torrent = row.torrent;
+        let purpose = self.purpose.clone();
+        let Some(followed) = self.at(torrent) else { return };
+        if row.activity == Activity::Downloading && followed.began.is_none() {
+            followed.began = Some(now);
+        }
+        let is_idle = row.downloaded == 0 && !followed.is_over();
+        let waited = followed.began.map_or(Span::ZERO, |began| Span(now.0.saturating_sub(began.0)));
+        let is_missing = row.activity == Activity::Downloading && !followed.is_over();
+        followed.row = Some(row);
+        match purpose {
+            Purpose::Get { timeout: Some(timeout), .. } if is_idle && waited >= timeout => {
+                let text = format!("no peer delivered anything within {timeout}");
+                self.give_up(torrent, Exit::NoPeers, &text, say);
+            }
+            Purpose::Seed if is_missing => self.refuse_missing(torrent, say),
+            _ => {}
+        }
+        self.show(now, torrent, say);
+    }
+
+    /// Data that should be shared is not all there.
+    fn refuse_missing(&mut self, torrent: TorrentId, say: &mut Vec<Say>) {
+        let Some(followed) = self.at(torrent) else { return };
+        let (have, wanted) = followed.row.as_ref().map_or((0, 0), |row| (row.have_bytes, row.wanted_bytes));
+        let dir = followed.dir.display();
+        let text = match have {
+            0 => format!("none of its data is in {dir} (--dir says where it is)"),
+            _ => {
+                format!("only {} of {} in {dir} are right; `peerlink get` fetches the rest", size(have), size(wanted))
+            }
+        };
+        self.give_up(torrent, Exit::BadData, &text, say);
+    }
+
+    fn give_up(&mut self, torrent: TorrentId, exit: Exit, text: &str, say: &mut Vec<Say>) {
+        let is_json = self.style.json;
+        let Some(followed) = self.at(torrent) else { return };
+        if followed.is_over() {
+            return;
+        }
+        followed.failed = Some(exit);
+        let name = followed.metainfo.name.clone();
+        if is_json {
+            let object = named("failed", followed).text("error", text).number("code", exit as u8);
+            say.push(Say::Out(object.line()));
+        }
+        say.push(Say::Err(format!("peerlink: {name}: {text}")));
+        self.stop_if_over(say);
+    }
+
+    fn failed(&mut self, torrent: TorrentId, error: &DiskError, say: &mut Vec<Say>) {
+        self.give_up(torrent, Exit::of_disk(error.kind), &error.text, say);
+    }
+
+    fn complete(&mut self, now: Span, torrent: TorrentId, say: &mut Vec<Say>) {
+        let Style { json, quiet, .. } = self.style;
+        let is_seed = self.purpose == Purpose::Seed;
+        let Some(followed) = self.at(torrent) else { return };
+        if followed.is_over() {
+            return;
+        }
+        followed.is_complete = true;
+        let took = Span(now.0.saturating_sub(followed.began.unwrap_or(now).0).max(1000));
+        let downloaded = followed.row.as_ref().map_or(0, |row| row.downloaded);
+        let rate = (downloaded as f64 / took.as_secs_f64()) as u64;
+        let len = followed.wanted_len;
+        let name = &followed.metainfo.name;
+        if json {
+            let object = named("complete", followed).number("size", len).number("downloaded", downloaded);
+            say.push(Say::Out(object.number("ms", took.0 / 1000).number("per_s", rate).line()));
+        } else if !quiet {
+            let verb = if is_seed { "sharing" } else { "verified" };
+            let how = match downloaded {
+                _ if is_seed => String::new(),
+                0 => ", all of it was there already".into(),
+                _ => format!(" in {}, at {}/s", progress::time(took), size(rate)),
+            };
+            say.push(Say::Out(format!("{verb} {name} ({}){how}", size(len))));
+        }
+        say.push(Say::Done(torrent.0 as usize));
+        self.stop_if_over(say);
+    }
+
+    /// Ends the run where nothing is left to do.
+    fn stop_if_over(&mut self, say: &mut Vec<Say>) {
+        let goes_on = match self.purpose {
+            Purpose::Get { seed: false, .. } => self.torrents.iter().any(|followed| !followed.is_over()),
+            // Sharing goes on as long as there is anything to share.
+            _ => self.torrents.iter().any(|followed| followed.failed.is_none()),
+        };
+        if !goes_on && !self.is_stopping {
+            self.is_stopping = true;
+            say.push(Say::Stop);
+        }
+    }
+
+    fn said(&mut self, torrent: TorrentId, level: Level, text: &str, say: &mut Vec<Say>) {
+        let Style { json, quiet, .. } = self.style;
+        let Some(followed) = self.at(torrent) else { return };
+        if json {
+            let level = if level == Level::Warning { "warning" } else { "info" };
+            say.push(Say::Out(named("message", followed).text("level", level).text("text", text).line()));
+        } else if !quiet || level == Level::Warning {
+            say.push(Say::Err(format!("{}: {text}", followed.metainfo.name)));
+        }
+    }
+
+    /// Shows where the run stands: the live line, a plain line now and then, or an object.
+    fn show(&mut self, now: Span, torrent: TorrentId, say: &mut Vec<Say>) {
+        let Style { json, quiet, live } = self.style;
+        let followed = self.torrents.get(torrent.0 as usize);
+        let Some((followed, row)) = followed.and_then(|f| Some((f, f.row.as_ref()?))) else { return };
+        if json {
+            let info_hash = followed.metainfo.info_hash.to_string();
+            say.push(Say::Out(progress::event(&followed.metainfo.name, &info_hash, row)));
+        } else if quiet {
+        } else if live {
+            say.push(Say::Live(self.line()));
+        } else if now.0.saturating_sub(self.plain_at.0) >= PLAIN_INTERVAL.0 {
+            self.plain_at = now;
+            say.push(Say::Err(self.line()));
+        }
+    }
+
+    /// One line for all torrents: the first that is not over, and how many are.
+    fn line(&self) -> String {
+        let shown = self.torrents.iter().find(|followed| !followed.is_over() && followed.row.is_some());
+        let shown = shown.or_else(|| self.torrents.iter().find(|followed| followed.row.is_some()));
+        let line = shown.and_then(|f| f.row.as_ref().map(|row| progress::line(&f.metainfo.name, row)));
+        let over_count = self.torrents.iter().filter(|followed| followed.is_over()).count();
+        match self.torrents.len() {
+            1 => line.unwrap_or_default(),
+            count => format!("[{over_count} of {count}]  {}", line.unwrap_or_default()),
+        }
+    }
+
+    /// The exit code at the end, and a last line where there is something to say. `by_signal`: the code for a run
+    /// that was stopped from outside before it was done.
+    pub fn end(&self, by_signal: Option<Exit>) -> (Exit, Vec<Say>) {
+        if let Some(exit) = self.torrents.iter().find_map(|followed| followed.failed) {
+            return (exit, Vec::new());
+        }
+        let mut say = Vec::new();
+        if self.purpose == Purpose::Seed || self.torrents.iter().all(|followed| followed.is_complete) {
+            return (Exit::Done, say);
+        }
+        let exit = match self.waits_for_space() {
+            true => Exit::DiskFull,
+            false => by_signal.unwrap_or(Exit::Stopped),
+        };
+        for followed in self.torrents.iter().filter(|followed| !followed.is_complete) {
+            let (have, wanted) = followed.row.as_ref().map_or((0, 1), |row| (row.have_bytes, row.wanted_bytes));
+            let share = progress::percent(have, wanted);
+            if self.style.json {
+                let object = named("stopped", followed).number("have", have).number("wanted", wanted);
+                say.push(Say::Out(object.switch("resumable", true).line()));
+            } else if !self.style.quiet {
+                let name = &followed.metainfo.name;
+                say.push(Say::Err(format!("stopped at {share} of {name}; the same command goes on from there")));
+            }
+        }
+        (exit, say)
+    }
+
+    /// Whether the run was stopped while the disk was full.
+    fn waits_for_space(&self) -> bool {
+        self.torrents.iter().any(|followed| {
+            let activity = followed.row.as_ref().map(|row| &row.activity);
+            // Nothing but a full disk ends a reason with these words of the operating system.
+            let is_full = |why: &str| why.ends_with("no space left on device") || why.ends_with("quota exceeded");
+            matches!(activity, Some(Activity::Paused(why)) if is_full(why))
+        })
+    }
+}
+
+fn named(event: &str, followed: &Followed) -> Object {
+    let metainfo = &followed.metainfo;
+    Object::event(event).text("name", &metainfo.name).text("info_hash", &metainfo.info_hash.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::progress::tests::row;
+    use crate::machine::DiskErrorKind;
+    use crate::metainfo::parse::parse;
+
+    fn metainfo() -> Arc<Metainfo> {
+        let text = b"d4:infod6:lengthi20000e4:name5:a.txt12:piece lengthi16384e6:pieces40:\
+            aaaaaaaaaaaaaaaaaaaabbbbbbbbbbbbbbbbbbbbee";
+        Arc::new(parse(text).unwrap())
+    }
+
+    fn follow(purpose: Purpose, style: Style, count: usize) -> Follow {
+        let torrents = (0..count).map(|_| Followed::new(metainfo(), "/d".into(), &[])).collect();
+        Follow::new(purpose, style, torrents)
+    }
+
+    const PLAIN: Style = Style { json: false, quiet: false, live: false };
+    const GET: Purpose = Purpose::Get { seed: false, timeout: Some(Span::secs(10)) };
+
+    fn row_of(number: u32, downloaded: u64) -> Note {
+        Note::Row(Box::new(Row { torrent: TorrentId(number), downloaded, ..row() }))
+    }
+
+    fn complete(number: u32) -> Note {
+        Note::Complete { torrent: TorrentId(number) }
+    }
+
+    #[test]
+    fn a_download_ends_when_all_torrents_are_complete() {
+        let mut run = follow(GET, PLAIN, 2);
+        assert_eq!(run.note(Span::secs(1), row_of(0, 0)), []);
+        assert_eq!(run.note(Span::secs(3), row_of(0, 20_000)), []);
+        let first = run.note(Span::secs(3), complete(0));
+        assert_eq!(first[0], Say::Out("verified a.txt (19.5 KiB) in 2.0s, at 9.77 KiB/s".into()));
+        assert_eq!(first[1..], [Say::Done(0)]);
+        let last = run.note(Span::secs(4), complete(1));
+        assert_eq!(last[0], Say::Out("verified a.txt (19.5 KiB), all of it was there already".into()));
+        assert_eq!(last[1..], [Say::Done(1), Say::Stop]);
+        assert_eq!(run.end(Some(Exit::Interrupted)), (Exit::Done, vec![]));
+    }
+
+    #[test]
+    fn nobody_delivers() {
+        let mut run = follow(GET, PLAIN, 1);
+        assert_eq!(run.note(Span::secs(5), row_of(0, 0)), []);
+        assert_eq!(run.note(Span::secs(14), row_of(0, 0)), []);
+        let said = run.note(Span::secs(15), row_of(0, 0));
+        assert_eq!(said[0], Say::Err("peerlink: a.txt: no peer delivered anything within 10s".into()));
+        assert_eq!(said[1], Say::Stop);
+        assert_eq!(run.end(None).0, Exit::NoPeers);
+        let mut run = follow(GET, PLAIN, 1);
+        run.note(Span::secs(5), row_of(0, 1));
+        assert_eq!(run.note(Span::secs(29), row_of(0, 1)), []);
+    }
+
+    #[test]
+    fn a_stopped_download_says_that_it_can_go_on() {
+        let mut run = follow(GET, PLAIN, 1);
+        run.note(Span::secs(1), row_of(0, 5));
+        let (exit, say) = run.end(Some(Exit::Interrupted));
+        assert_eq!(exit, Exit::Interrupted);
+        assert_eq!(say, [Say::Err("stopped at 42.2% of a.txt; the same command goes on from there".into())]);
+        let why = "cannot write a.txt: no space left on device".to_string();
+        run.note(Span::secs(1), Note::Row(Box::new(Row { activity: Activity::Paused(why), ..row() })));
+        assert_eq!(run.end(Some(Exit::Stopped)).0, Exit::DiskFull);
+    }
+
+    #[test]
+    fn one_failure_does_not_end_the_others() {
+        let mut run = follow(GET, PLAIN, 2);
+        let error = DiskError { kind: DiskErrorKind::Denied, text: "cannot write x".into() };
+        let failed = |number| Note::Failed { torrent: TorrentId(number), error: error.clone() };
+        assert_eq!(run.note(Span::ZERO, failed(0)), [Say::Err("peerlink: a.txt: cannot write x".into())]);
+        assert!(run.note(Span::ZERO, complete(1)).contains(&Say::Stop));
+        assert_eq!(run.end(None).0, Exit::Disk);
+        assert_eq!(run.note(Span::ZERO, failed(7)), []);
+    }
+
+    #[test]
+    fn sharing_refuses_missing_data_and_goes_on_otherwise() {
+        let mut run = follow(Purpose::Seed, PLAIN, 1);
+        let said = run.note(Span::ZERO, row_of(0, 0));
+        assert!(matches!(&said[0], Say::Err(text) if text.contains("only 12.3 MiB of 29.1 MiB in /d")), "{said:?}");
+        assert_eq!(said[1], Say::Stop);
+        assert_eq!(run.end(None).0, Exit::BadData);
+        let mut run = follow(Purpose::Seed, PLAIN, 1);
+        assert_eq!(run.note(Span::ZERO, complete(0)), [Say::Out("sharing a.txt (19.5 KiB)".into()), Say::Done(0)]);
+        assert_eq!(run.end(Some(Exit::Interrupted)).0, Exit::Done);
+    }
+
+    #[test]
+    fn objects_and_live_lines_replace_plain_ones() {
+        let mut run = follow(GET, Style { json: true, ..PLAIN }, 1);
+        let said = run.note(Span::ZERO, row_of(0, 0));
+        assert!(matches!(&said[..], [Say::Out(line)] if line.starts_with("{\"event\":\"progress\"")));
+        let mut run = follow(GET, Style { live: true, ..PLAIN }, 2);
+        let said = run.note(Span::ZERO, row_of(1, 0));
+        assert!(matches!(&said[..], [Say::Live(line)] if line.starts_with("[0 of 2]  a.txt  42.2%")), "{said:?}");
+        let mut run = follow(GET, PLAIN, 1);
+        assert_eq!(run.note(Span::secs(29), row_of(0, 1)), []);
+        assert_eq!(run.note(Span::secs(30), row_of(0, 1)).len(), 1);
+        assert_eq!(run.note(Span::secs(31), row_of(0, 1)), []);
+    }
+}
