@@ -1,5 +1,7 @@
 //! Torrents as they are described: the checked content of a .torrent file, with safe names.
 
+#[cfg(feature = "create")]
+pub mod create;
 pub mod hybrid;
 pub mod parse;
 pub mod path;

@@ -260,7 +260,7 @@ fn read_files(source: &Source<'_>) -> Result<Vec<File>, Refused> {
     let mut files = Vec::new();
     for (index, entry) in source.entries().enumerate() {
         let Entry { mut path, len, pad, executable } = entry?;
-        places.place(&mut path, pad && len > 0).map_err(|_| Refused::TooManyDuplicates)?;
+        places.place(&mut path, (pad && len > 0).then_some(len)).map_err(|_| Refused::TooManyDuplicates)?;
         let end = offset.checked_add(len).ok_or(Refused::Entry(Some(index + 1), "is too long"))?;
         // Only now, so that a list refused for its names has cost nothing.
         if files.is_empty() {

@@ -3,7 +3,7 @@
 //! The results are libtorrent's where it is defined what is right (its tests state them), so that a folder made by
 //! another client is found again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::base::limits;
@@ -110,8 +110,8 @@ fn is_left_out(c: char) -> bool {
 #[derive(Default)]
 pub struct Places {
     folders: BTreeSet<u64>,
-    files: BTreeSet<u64>,
-    pads: BTreeSet<u64>,
+    /// Pad files with their length.
+    files: BTreeMap<u64, Option<u64>>,
     /// Suffixes tried in vain.
     failure_count: usize,
 }
@@ -133,42 +133,39 @@ impl Places {
     }
 
     /// Gives a file its place: its last part gets a number before the extension where the place is taken
-    /// (`temporary.1.txt`). Pad files are stored nowhere, so they may share a place with each other.
+    /// (`temporary.1.txt`). Pad files, given with their length, are stored nowhere: those of one length share a place.
     ///
     /// # Errors
     /// When names collide too often.
-    pub fn place(&mut self, path: &mut [String], is_pad: bool) -> Result<(), TooManyDuplicates> {
+    pub fn place(&mut self, path: &mut [String], pad_len: Option<u64>) -> Result<(), TooManyDuplicates> {
         let Some((name, above)) = path.split_last_mut() else { return Ok(()) };
         let mut folder = DefaultHasher::new();
         above.iter().for_each(|part| {
             fold(&mut folder, part);
         });
-        let hash_of = |name: &str| fold(&mut folder.clone(), name);
-        let hash = hash_of(name);
-        if is_pad {
-            self.pads.insert(hash);
-            return Ok(());
-        }
-        if self.take(hash) {
-            return Ok(());
-        }
-        for number in 1_u64.. {
-            let numbered = numbered(name, number);
-            if self.take(hash_of(&numbered)) {
-                *name = numbered;
-                break;
+        let mut hash = fold(&mut folder.clone(), name);
+        let mut number = 0;
+        let mut chosen = None;
+        while self.folders.contains(&hash) || self.files.contains_key(&hash) {
+            if number == 0 && pad_len.is_some() && self.files.get(&hash) == Some(&pad_len) {
+                return Ok(());
             }
-            self.failure_count += 1;
+            if number > 0 {
+                self.failure_count += 1;
+            }
             if self.failure_count > limits::DUPLICATE_NAMES {
-                return Err(TooManyDuplicates);
+                return if pad_len.is_some() { Ok(()) } else { Err(TooManyDuplicates) };
             }
+            number += 1;
+            let numbered = numbered(name, number);
+            hash = fold(&mut folder.clone(), &numbered);
+            chosen = Some(numbered);
+        }
+        self.files.insert(hash, pad_len);
+        if let Some(chosen) = chosen {
+            *name = chosen;
         }
         Ok(())
-    }
-
-    /// Whether the place was free.
-    fn take(&mut self, hash: u64) -> bool {
-        !self.folders.contains(&hash) && !self.pads.contains(&hash) && self.files.insert(hash)
     }
 }
 
@@ -245,7 +242,7 @@ mod tests {
             places.reserve_folders(path.iter().map(String::as_str));
         }
         for (path, (_, is_pad)) in paths.iter_mut().zip(files) {
-            places.place(path, *is_pad)?;
+            places.place(path, is_pad.then_some(1))?;
         }
         Ok(paths.iter().map(|path| path.join("/")).collect())
     }
