@@ -10,10 +10,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use peerlink::base::address::{self, Reach};
-use peerlink::base::{JobId, Span};
+use peerlink::base::{InfoHash, JobId, PeerId, Span, Time};
 use peerlink::io::web::Options;
-use peerlink::machine::{Completion, Purpose};
-use web_server::{Client, PATIENCE, Server, ok, read_head, redirect, request};
+use peerlink::machine::{Command, Completion, Job, Outbox, Purpose};
+use peerlink::swarm::announcer::{Announcer, Facts};
+use web_server::{Client, PATIENCE, Server, ok, redirect, request};
 
 #[test]
 fn a_request_says_what_it_should_and_nothing_more() {
@@ -291,6 +292,49 @@ fn every_fetch_is_answered_once_and_threads_end() {
 }
 
 #[test]
+fn an_announcer_and_a_tracker_understand_each_other() {
+    let body = b"d8:intervali120e5:peers6:\x7f\x00\x00\x01\x1a\xe110:tracker id2:t1e";
+    let server = Server::new(vec![redirect("/announce/here?moved=1"), ok(body), ok(b"d5:peers0:e")]);
+    let client = Client::new(Options::default());
+    let mut out = Outbox::new(1, 1, 1, 1);
+    let mut rng = fastrand::Rng::with_seed(1);
+    let mut announcer = Announcer::new(vec![vec![server.url("/announce?passkey=p")]], &mut rng);
+    let facts = Facts {
+        info_hash: InfoHash([0xff; 20]),
+        peer_id: PeerId(*b"-PL0100-abcdefghijkl"),
+        key: 1,
+        port: 6881,
+        uploaded: 0,
+        downloaded: 0,
+        left: 5,
+        want_peers: true,
+    };
+    let mut turn = |announcer: &mut Announcer| {
+        announcer.poll(Time(1), &facts, &mut out);
+        match out.commands.pop() {
+            Some(Command::Job(Job::Fetch { id, request })) => client.web.fetch(id, request),
+            other => panic!("{other:?}"),
+        }
+        match client.next() {
+            Completion::Fetched { id, result } => announcer.on_fetched(Time(2), id, result, &mut rng).unwrap(),
+            other => panic!("{other:?}"),
+        }
+    };
+    announcer.start(Time(1), 5);
+    let news = turn(&mut announcer);
+    assert_eq!((news.peers, news.said), (vec!["127.0.0.1:6881".parse().unwrap()], None));
+    announcer.stop(Time(1));
+    turn(&mut announcer);
+    assert!(announcer.is_quiet());
+    let heads = server.heads();
+    let hash = "%FF".repeat(20);
+    let start = format!("GET /announce?passkey=p&info_hash={hash}&peer_id=-PL0100-abcdefghijkl&port=6881&");
+    assert!(heads[0].starts_with(&start) && heads[0].contains("&event=started HTTP/1.1"), "{}", heads[0]);
+    assert!(heads[1].starts_with("GET /announce/here?moved=1 HTTP/1.1"));
+    assert!(heads[2].contains("&event=stopped&trackerid=t1 HTTP/1.1"), "{}", heads[2]);
+}
+
+#[test]
 fn a_full_queue_says_so_and_an_ended_one_too() {
     let mute = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut fetch = request(&format!("http://{}/", mute.local_addr().unwrap()));
@@ -315,6 +359,7 @@ fn a_full_queue_says_so_and_an_ended_one_too() {
 
 #[cfg(feature = "tls")]
 mod tls {
+    use super::web_server::read_head;
     use super::*;
     use std::path::Path;
 

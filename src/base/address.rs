@@ -61,3 +61,33 @@ pub fn may_dial(address: SocketAddr, source: Reach) -> bool {
     let reach = reach(address.ip());
     address.port() != 0 && reach != Reach::Nowhere && reach >= source
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_have_their_reach() {
+        for (reach_of, addresses) in [
+            (Reach::Nowhere, "0.0.0.0 0.1.2.3 224.0.0.1 255.255.255.255 :: ff02::1 ::127.0.0.1 64:ff9b::1"),
+            (Reach::Loopback, "127.0.0.1 127.255.0.3 ::1 ::ffff:127.0.0.1"),
+            (Reach::Private, "10.1.2.3 172.16.0.1 172.31.255.255 192.168.0.1 100.64.0.1 169.254.0.1"),
+            (Reach::Private, "fe80::1 febf::1 fc00::1 fdff::1 ::ffff:10.0.0.1"),
+            (Reach::Global, "1.1.1.1 172.15.0.1 172.32.0.1 192.167.0.1 100.63.0.1 223.255.255.255 2001:db8::1"),
+            (Reach::Global, "::ffff:8.8.8.8"),
+        ] {
+            for text in addresses.split(' ') {
+                assert_eq!(reach(text.parse().unwrap()), reach_of, "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_names_what_is_more_local_than_themselves() {
+        let may = |text: &str, source| may_dial(text.parse().unwrap(), source);
+        assert!(may("127.0.0.1:1", Reach::Loopback) && may("8.8.8.8:1", Reach::Loopback));
+        assert!(!may("127.0.0.1:1", Reach::Private) && may("10.0.0.1:1", Reach::Private));
+        assert!(!may("10.0.0.1:1", Reach::Global) && may("[2001:db8::1]:1", Reach::Global));
+        assert!(!may("8.8.8.8:0", Reach::Loopback) && !may("0.0.0.0:1", Reach::Loopback));
+    }
+}

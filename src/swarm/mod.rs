@@ -4,6 +4,7 @@
 //! ([`torrent::Later`]) is done before the input is over.
 
 mod active;
+pub mod announcer;
 pub mod blame;
 pub mod choker;
 mod downloads;

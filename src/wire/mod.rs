@@ -1,6 +1,7 @@
 //! Bytes to values and back, one file per protocol. Decoders here read what strangers send: they bound first, then
 //! parse, allocate nothing for payloads and never panic.
 
+pub mod announce;
 pub mod bencode;
 pub mod decoder;
 pub mod extension;
