@@ -17,6 +17,7 @@ impl Swarm {
                 self.do_one(later, now, out);
             }
         }
+        self.announce(now, out);
         self.dial(now, out);
         if self.next_tick.is_none() && !self.peers.is_empty() {
             self.next_tick = Some(now + routine::TICK);
@@ -45,6 +46,7 @@ impl Swarm {
             }
             Later::Completed => {
                 // The numbers first, so that the application has the last ones when it hears the news.
+                self.announcer.complete(now);
                 self.tell_row(now, out);
                 out.tell(Note::Complete { torrent: self.torrent.id });
             }
@@ -69,6 +71,9 @@ impl Swarm {
             }
             Later::Began => {
                 self.torrent.free_slots = Choker::free_slots(self.peers.values());
+                if !std::mem::replace(&mut self.is_announcing, true) {
+                    self.announcer.start(now, self.torrent.picker.missing_len());
+                }
                 self.tell_row(now, out);
             }
             Later::Reopen => {

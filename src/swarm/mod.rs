@@ -26,14 +26,16 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use self::announcer::{Announcer, Facts};
 use self::blame::Suspect;
 use self::choker::Choker;
 use self::known::{Known, Source};
 use self::peer::{Fault, Has, Peer, Stage};
 use self::torrent::{Later, Phase, Setup, Torrent};
+use crate::base::address::{Reach, may_dial};
 use crate::base::limits::{READ_BLOCKS, READ_LEN};
 use crate::base::{ConnId, InfoHash, JobId, PeerId, Pool, Time, TorrentId};
-use crate::machine::{AddTorrent, Closed, Completion, Input, Job, Machine, Outbox, StoreSpec};
+use crate::machine::{AddTorrent, Closed, Completion, Fetched, Input, Job, Level, Machine, Note, Outbox, StoreSpec};
 use crate::storage::Layout;
 use crate::wire::handshake::Handshake;
 
@@ -47,15 +49,23 @@ pub struct Us {
     pub key: u32,
 }
 
+/// Addresses believed of one name.
+const ADDRESSES_PER_NAME: usize = 8;
+/// Names looked up of one tracker reply.
+const NAMES_PER_REPLY: usize = 16;
+
 pub struct Swarm {
     us: Us,
     torrent: Torrent,
     peers: BTreeMap<ConnId, Peer>,
     known: Known,
     choker: Choker,
+    announcer: Announcer,
+    /// The announcer was started; it is once per run.
+    is_announcing: bool,
     peers_max: usize,
-    /// Names being looked up, and who gave them.
-    resolving: BTreeMap<JobId, Source>,
+    /// Names being looked up: who gave them, and how far that one is.
+    resolving: BTreeMap<JobId, (Source, Reach)>,
     /// The next routine round, while there is anything to look after.
     next_tick: Option<Time>,
 }
@@ -63,6 +73,7 @@ pub struct Swarm {
 impl Swarm {
     /// Begins by looking at the files.
     pub fn new(add: AddTorrent, us: Us, now: Time, out: &mut Outbox) -> Swarm {
+        let tiers = if add.trackers.is_empty() { add.metainfo.trackers.clone() } else { add.trackers };
         let layout = Layout::new(&add.metainfo, &add.wanted);
         let spec = StoreSpec { info_hash: add.metainfo.info_hash, dir: add.dir, layout };
         let setup = Setup {
@@ -78,13 +89,15 @@ impl Swarm {
             peers: BTreeMap::new(),
             known: Known::default(),
             choker: Choker::default(),
+            announcer: Announcer::new(tiers, &mut out.rng),
+            is_announcing: false,
             peers_max: add.peers_max,
             resolving: BTreeMap::new(),
             next_tick: None,
         };
         swarm.torrent.open(now, out);
         for (host, port) in add.peers {
-            swarm.name_peer(&host, port, Source::Person, now, out);
+            swarm.name_peer(&host, port, (Source::Person, Reach::Nowhere), now, out);
         }
         swarm
     }
@@ -104,18 +117,18 @@ impl Swarm {
 
     /// Everything is saved and told.
     pub fn is_stopped(&self) -> bool {
-        self.torrent.phase == Phase::Stopped
+        self.torrent.phase == Phase::Stopped && self.announcer.is_quiet()
     }
 
     /// A peer by host name or address.
-    fn name_peer(&mut self, host: &str, port: u16, source: Source, now: Time, out: &mut Outbox) {
+    fn name_peer(&mut self, host: &str, port: u16, by: (Source, Reach), now: Time, out: &mut Outbox) {
         match host.trim_start_matches('[').trim_end_matches(']').parse() {
             Ok(ip) => {
-                self.known.add(now, SocketAddr::new(ip, port), source);
+                self.known.add(now, SocketAddr::new(ip, port), by.0);
             }
             Err(_) => {
                 let id = out.new_job();
-                self.resolving.insert(id, source);
+                self.resolving.insert(id, by);
                 out.job(Job::Resolve { id, host: host.to_owned(), port });
             }
         }
@@ -239,24 +252,64 @@ impl Swarm {
             | Completion::Hashed { .. }
             | Completion::Digests { .. }
             | Completion::Saved { .. } => {}
-            Completion::Fetched { .. } => {}
-            Completion::Resolved { id, result } => self.resolved(id, result, now),
+            Completion::Fetched { id, result } => self.announced(id, result, now, out),
+            Completion::Resolved { id, result } => self.resolved(id, result, now, out),
         }
         self.torrent.go_on_stopping(now, out);
     }
 
-    fn resolved(&mut self, id: JobId, result: Result<Vec<SocketAddr>, String>, now: Time) {
-        let Some(source) = self.resolving.remove(&id) else {
+    fn resolved(&mut self, id: JobId, result: Result<Vec<SocketAddr>, String>, now: Time, out: &mut Outbox) {
+        let Some((source, reach)) = self.resolving.remove(&id) else {
             return;
         };
         match result {
             Ok(addresses) => {
-                for address in addresses.into_iter().take(8) {
+                let may = |address: &SocketAddr| source == Source::Person || may_dial(*address, reach);
+                for address in addresses.into_iter().filter(may).take(ADDRESSES_PER_NAME) {
                     self.known.add(now, address, source);
                 }
             }
-            Err(error) => log::warn!("{}: {error}", self.torrent.metainfo.name),
+            Err(text) => self.say(Level::Warning, text, out),
         }
+    }
+
+    /// A tracker answered, or did not.
+    fn announced(&mut self, id: JobId, result: Result<Fetched, String>, now: Time, out: &mut Outbox) {
+        let Some(news) = self.announcer.on_fetched(now, id, result, &mut out.rng) else {
+            return;
+        };
+        for address in news.peers {
+            self.known.add(now, address, Source::Tracker);
+        }
+        for (host, port) in news.hosts.into_iter().take(NAMES_PER_REPLY) {
+            self.name_peer(&host, port, (Source::Tracker, news.reach), now, out);
+        }
+        if let Some((level, text)) = news.said {
+            self.say(level, text, out);
+        }
+    }
+
+    /// Announces whatever is due.
+    fn announce(&mut self, now: Time, out: &mut Outbox) {
+        if self.announcer.next_deadline().is_none_or(|due| due > now) {
+            return;
+        }
+        let picker = &self.torrent.picker;
+        let facts = Facts {
+            info_hash: self.torrent.metainfo.info_hash,
+            peer_id: self.us.peer_id,
+            key: self.us.key,
+            port: self.us.port,
+            uploaded: self.torrent.stats.up.total(),
+            downloaded: self.torrent.stats.down.total(),
+            left: picker.missing_len(),
+            want_peers: self.peers.len() < self.peers_max,
+        };
+        self.announcer.poll(now, &facts, out);
+    }
+
+    fn say(&self, level: Level, text: String, out: &mut Outbox) {
+        out.tell(Note::Said { torrent: self.torrent.id, level, text });
     }
 
     /// A proven liar and everything that is the same peer.
@@ -334,6 +387,7 @@ impl Machine for Swarm {
             Input::Deadline => self.on_deadline(now, out),
             Input::Stop => {
                 self.hang_up_all("we stop", now, out);
+                self.announcer.stop(now);
                 self.torrent.stop(now, out);
             }
             Input::Datagram { .. } | Input::Note(_) => {}

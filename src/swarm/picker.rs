@@ -356,6 +356,12 @@ impl Picker {
         (sum(&|p| self.wanted.has(p) && self.verified.has(p)), sum(&|p| self.wanted.has(p)))
     }
 
+    /// Bytes of all pieces that are not verified, wanted or not: what trackers call `left`.
+    pub fn missing_len(&self) -> u64 {
+        let missing = self.geometry.pieces().filter(|piece| !self.verified.has(*piece));
+        missing.map(|piece| u64::from(self.geometry.len_of(piece))).sum()
+    }
+
     /// Invariants: the counters equal their recomputed sums; every wanted piece is in exactly one state.
     pub fn check(&self, availability: impl Fn(Piece) -> u32) {
         self.rarity.check();

@@ -12,6 +12,9 @@ use crate::wire::peer::Message;
 /// Between two routine rounds while there are peers.
 pub const TICK: Span = Span::secs(1);
 
+/// Fewer peers than this and nobody left to dial: trackers are asked as early as they allow.
+const PEERS_FEW: usize = 10;
+
 impl Swarm {
     /// When something is due.
     pub(super) fn deadline(&self) -> Option<Time> {
@@ -21,7 +24,7 @@ impl Swarm {
             Phase::Paused { until, .. } => Some(until),
             _ => None,
         };
-        [self.next_tick, dial, flush, retry].into_iter().flatten().min()
+        [self.next_tick, dial, flush, retry, self.announcer.next_deadline()].into_iter().flatten().min()
     }
 
     pub(super) fn on_deadline(&mut self, now: Time, out: &mut Outbox) {
@@ -76,6 +79,9 @@ impl Swarm {
         }
         if self.choker.next_round() <= now && self.torrent.may_serve() {
             self.choke_round(now, out);
+        }
+        if self.peers.len() < PEERS_FEW && self.known.idle_count() == 0 && self.torrent.may_request() {
+            self.announcer.want_more(now);
         }
         self.torrent.free_slots = Choker::free_slots(self.peers.values());
         if self.torrent.phase == Phase::Active && self.torrent.store.wants_save(now) {

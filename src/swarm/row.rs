@@ -38,7 +38,7 @@ impl Swarm {
             wasted: torrent.stats.wasted,
             hash_fails: torrent.stats.hash_fails,
             banned: torrent.blame.banned_count(),
-            tracker_trouble: None,
+            tracker_trouble: self.announcer.trouble().map(str::to_owned),
             have: None,
         }
     }
