@@ -192,6 +192,21 @@ fn what_is_not_there_is_said_clearly() {
 }
 
 #[test]
+fn the_system_looks_names_up_on_a_small_stack() {
+    let client = Client::new(Options::default());
+    client.web.resolve(JobId(3), "localhost", 4);
+    client.web.resolve(JobId(3), "::1", 4);
+    for _ in 0..2 {
+        match client.next() {
+            Completion::Resolved { id: JobId(3), result } => {
+                assert!(result.unwrap().iter().all(|found| found.ip().is_loopback() && found.port() == 4));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
 fn the_next_address_of_a_name_is_tried() {
     let server = Server::new(vec![ok(b"second")]);
     let lookup = |_: &str| Ok(vec![IpAddr::from([127, 0, 0, 9]), IpAddr::from([127, 0, 0, 1])]);
@@ -242,7 +257,7 @@ fn a_dead_host_holds_one_thread_and_fails_for_all_at_once() {
     let server = Server::new(vec![ok(b"x")]);
     let client = Client::new(Options { threads_max: 2, ..Options::default() });
     let mut fetch = request(&format!("http://{}/", mute.local_addr().unwrap()));
-    fetch.timeout = Span::millis(500);
+    fetch.timeout = Span::secs(2);
     for id in 0..50 {
         client.web.fetch(JobId(id), fetch.clone());
     }
@@ -259,7 +274,7 @@ fn a_dead_host_holds_one_thread_and_fails_for_all_at_once() {
             other => panic!("{other:?}"),
         }
     }
-    assert!(started.elapsed() < Duration::from_secs(5), "they waited in turn: {:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(20), "they waited in turn: {:?}", started.elapsed());
 }
 
 #[test]
@@ -338,7 +353,7 @@ fn an_announcer_and_a_tracker_understand_each_other() {
 fn a_full_queue_says_so_and_an_ended_one_too() {
     let mute = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut fetch = request(&format!("http://{}/", mute.local_addr().unwrap()));
-    fetch.timeout = Span::secs(10);
+    fetch.timeout = Span::secs(1);
     let client = Client::new(Options { jobs_max: 3, threads_max: 1, ..Options::default() });
     for id in 0..10 {
         client.web.fetch(JobId(id), fetch.clone());
