@@ -56,6 +56,8 @@ pub const CONNECT_TIMEOUT: Span = Span::secs(15);
 pub const HANDSHAKE_TIMEOUT: Span = Span::secs(10);
 /// A peer that says nothing at all; keep-alives come every 2 minutes at most (BEP 3).
 pub const IDLE_TIMEOUT: Span = Span::secs(125);
+/// A connection where neither side wants anything of the other (libtorrent's inactivity time-out).
+pub const USELESS_TIMEOUT: Span = Span::secs(600);
 /// We say something at least this often.
 pub const KEEP_ALIVE: Span = Span::secs(100);
 /// A peer that owes blocks and sends none is snubbed: its requests may go to others.

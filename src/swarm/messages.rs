@@ -14,6 +14,9 @@ use crate::wire::peer::Message;
 /// Our name and version (extension handshake, user agent).
 pub const CLIENT: &str = concat!("peerlink ", env!("CARGO_PKG_VERSION"));
 
+/// Keep-alives in a row: a day and a half of honest ones.
+const KEEP_ALIVES_MAX: u32 = 1000;
+
 impl Torrent {
     /// Their handshake is complete; ours was sent by whoever dialled, so the answer goes out if they did.
     pub fn on_handshake(
@@ -94,7 +97,14 @@ impl Torrent {
             return Err(Fault::Unexpected("messages of the fast extension, which it does not speak"));
         }
         match message {
-            Message::KeepAlive | Message::Port(_) | Message::Suggest(_) | Message::Unknown(_) => {}
+            Message::KeepAlive => {
+                peer.keep_alive_count += 1;
+                if peer.keep_alive_count > KEEP_ALIVES_MAX {
+                    return Err(Fault::Unexpected("nothing but keep-alives"));
+                }
+                return Ok(());
+            }
+            Message::Port(_) | Message::Suggest(_) | Message::Unknown(_) => {}
             Message::Choke => self.on_choke(peer, out),
             Message::Unchoke => {
                 peer.peer_choking = false;
@@ -118,6 +128,7 @@ impl Torrent {
             Message::AllowedFast(index) => self.on_allowed_fast(peer, index, now, out),
             Message::Extended(number, body) => self.on_extended(peer, number, body, now, out)?,
         }
+        peer.keep_alive_count = 0;
         Ok(())
     }
 

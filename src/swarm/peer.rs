@@ -81,6 +81,10 @@ pub struct Peer {
     pub down: Down,
     pub up: Up,
     pub last_received: Time,
+    /// Keep-alives in a row: they prove nothing but that somebody is there.
+    pub keep_alive_count: u32,
+    /// Since when neither side wants anything of the other.
+    pub useless_since: Time,
     pub last_sent: Time,
     /// Last block in either direction, for hanging up on the useless when full.
     pub last_block: Time,
@@ -111,6 +115,8 @@ impl Peer {
             down: Down::new(now),
             up: Up::default(),
             last_received: now,
+            keep_alive_count: 0,
+            useless_since: now,
             last_sent: now,
             last_block: now,
         }

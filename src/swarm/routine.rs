@@ -4,7 +4,9 @@ use super::Swarm;
 use super::choker::Choker;
 use super::peer::{Fault, Peer, Stage};
 use super::torrent::{Phase, Torrent};
-use crate::base::limits::{CONNECT_TIMEOUT, HALF_OPEN_MAX, HANDSHAKE_TIMEOUT, IDLE_TIMEOUT, KEEP_ALIVE};
+use crate::base::limits::{
+    CONNECT_TIMEOUT, HALF_OPEN_MAX, HANDSHAKE_TIMEOUT, IDLE_TIMEOUT, KEEP_ALIVE, USELESS_TIMEOUT,
+};
 use crate::base::{ConnId, Span, Time};
 use crate::machine::{Command, Outbox};
 use crate::wire::peer::Message;
@@ -114,6 +116,11 @@ fn look_after(torrent: &mut Torrent, peer: &mut Peer, now: Time, out: &mut Outbo
     }
     if now.since(peer.last_received) >= IDLE_TIMEOUT {
         return Err(Fault::Timeout("it said nothing"));
+    }
+    if peer.am_interested || peer.peer_interested {
+        peer.useless_since = now;
+    } else if now.since(peer.useless_since) >= USELESS_TIMEOUT {
+        return Err(Fault::Timeout("neither side wants anything"));
     }
     if torrent.is_complete && peer.is_seed() {
         return Err(Fault::BothSeeds);
