@@ -4,7 +4,7 @@
 //! another client is found again.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{DefaultHasher, Hasher};
 
 use crate::base::limits;
 
@@ -171,12 +171,16 @@ impl Places {
 
 /// Adds a part to the hash of a path, ignoring case, and returns the path's hash so far.
 fn fold(hasher: &mut DefaultHasher, part: &str) -> u64 {
-    if part.is_ascii() {
-        part.bytes().for_each(|byte| char::from(byte.to_ascii_lowercase()).hash(hasher));
-    } else {
-        part.chars().flat_map(char::to_lowercase).for_each(|c| c.hash(hasher));
+    let mut ascii = [0; FILE_SYSTEM_NAME_LEN];
+    match ascii.get_mut(..part.len()) {
+        Some(lower) if part.is_ascii() => {
+            lower.copy_from_slice(part.as_bytes());
+            lower.make_ascii_lowercase();
+            hasher.write(lower);
+        }
+        _ => hasher.write(part.to_lowercase().as_bytes()),
     }
-    '/'.hash(hasher);
+    hasher.write_u8(b'/');
     hasher.finish()
 }
 
