@@ -1,9 +1,26 @@
-//! The only floor that touches the operating system: reactor, connections, workers, disk, console, clock.
+//! The only floor that touches the operating system: reactor, connections, workers, disk, web, console, clock.
 
+pub mod clock;
+pub mod conn;
 pub mod console;
-pub mod http_call;
+pub mod descriptors;
+pub mod disk;
+pub mod files;
+pub mod hasher;
+mod http_call;
+pub mod listen;
+pub mod lock;
+pub mod mailbox;
 pub mod names;
-pub mod on_demand;
+mod on_demand;
+mod perform;
+pub mod reactor;
 pub mod signals;
+pub mod statefile;
 pub mod terminal;
+pub mod trouble;
+mod turns;
 pub mod web;
+pub mod workers;
+
+pub use reactor::{Ended, Handle, Next, Options, Reactor, StartError};

@@ -1,7 +1,11 @@
 //! Where pieces lie in files and what is remembered of them. Pure: `io` does the reading and writing.
 
+mod claims;
+mod fields;
+pub mod journal;
 pub mod layout;
 pub mod resume;
+pub mod snapshot;
 
 pub use layout::{Layout, Place, Slice};
 pub use resume::{Partial, Record, Resume};

@@ -1,0 +1,153 @@
+//! The doors: one TCP listener and one UDP socket per address family (or per `--bind`), all on one port.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use mio::net::{TcpListener, UdpSocket};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::trouble::reason;
+
+/// The port asked for when nobody chose one.
+const PORT: u16 = 6881;
+/// Ports tried until one is free for every address and both protocols.
+const TRIES: u32 = 30;
+/// Connections the kernel keeps for us until they are accepted.
+const BACKLOG: i32 = 128;
+
+/// What listens.
+#[derive(Debug)]
+pub struct Doors {
+    pub tcp: Vec<TcpListener>,
+    pub udp: Vec<UdpSocket>,
+    pub port: u16,
+    /// For people: another port than usual was taken.
+    pub remark: Option<String>,
+}
+
+impl Doors {
+    /// Opens every address of `bind` (empty: all of v6 and of v4, whichever the kernel has) on `port`; None is 6881
+    /// or, with a remark, any free one; 0 is any.
+    ///
+    /// # Errors
+    /// One line that says what cannot be listened on and why.
+    pub fn open(bind: &[IpAddr], port: Option<u16>) -> Result<Doors, String> {
+        match port {
+            Some(0) => open_any(bind),
+            Some(port) => open_at(bind, port).map_err(|failure| failure.text),
+            None => match open_at(bind, PORT) {
+                Err(failure) if failure.taken => {
+                    let mut doors = open_any(bind)?;
+                    doors.remark = Some(format!("port {PORT} is taken, using {}", doors.port));
+                    Ok(doors)
+                }
+                other => other.map_err(|failure| failure.text),
+            },
+        }
+    }
+
+    /// The UDP socket that can reach this address.
+    pub fn udp_for(&self, to: SocketAddr) -> Option<&UdpSocket> {
+        self.udp.iter().find(|socket| socket.local_addr().is_ok_and(|local| local.is_ipv4() == to.is_ipv4()))
+    }
+}
+
+struct Failure {
+    text: String,
+    /// Somebody else has the port.
+    taken: bool,
+}
+
+/// Any port that is free for all.
+fn open_any(bind: &[IpAddr]) -> Result<Doors, String> {
+    for _ in 1..TRIES {
+        match open_at(bind, 0) {
+            Err(failure) if failure.taken => {}
+            other => return other.map_err(|failure| failure.text),
+        }
+    }
+    open_at(bind, 0).map_err(|failure| failure.text)
+}
+
+/// Opens all doors at one port; with 0 the first socket chooses.
+fn open_at(bind: &[IpAddr], port: u16) -> Result<Doors, Failure> {
+    let everywhere = [IpAddr::V6(Ipv6Addr::UNSPECIFIED), IpAddr::V4(Ipv4Addr::UNSPECIFIED)];
+    let optional = bind.is_empty();
+    let addresses = if optional { &everywhere } else { bind };
+    let mut doors = Doors { tcp: Vec::new(), udp: Vec::new(), port, remark: None };
+    let mut first_error = None;
+    for &ip in addresses {
+        match open_pair(SocketAddr::new(ip, doors.port)) {
+            Ok((tcp, udp)) => {
+                doors.port = tcp.local_addr().map_or(doors.port, |local| local.port());
+                doors.tcp.push(tcp);
+                doors.udp.push(udp);
+            }
+            Err(error) => {
+                let taken = error.kind() == io::ErrorKind::AddrInUse;
+                let at = SocketAddr::new(ip, doors.port);
+                let failure = Failure { text: format!("cannot listen on {at}: {}", reason(&error)), taken };
+                if !optional || taken {
+                    return Err(failure);
+                }
+                // A kernel without v6 (or without v4) is served with the other alone.
+                first_error.get_or_insert(failure);
+            }
+        }
+    }
+    match first_error {
+        Some(failure) if doors.tcp.is_empty() => Err(failure),
+        _ => Ok(doors),
+    }
+}
+
+fn open_pair(at: SocketAddr) -> io::Result<(TcpListener, UdpSocket)> {
+    let socket = open_socket(at, Type::STREAM, Protocol::TCP)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&at.into())?;
+    socket.listen(BACKLOG)?;
+    let tcp = TcpListener::from_std(socket.into());
+    let at = SocketAddr::new(at.ip(), tcp.local_addr()?.port());
+    let socket = open_socket(at, Type::DGRAM, Protocol::UDP)?;
+    socket.bind(&at.into())?;
+    Ok((tcp, UdpSocket::from_std(socket.into())))
+}
+
+/// A non-blocking socket of the address's family; v6 sockets speak v6 only.
+pub(super) fn open_socket(at: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(at), kind, Some(protocol))?;
+    if at.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tcp_and_udp_of_all_families_share_one_port() {
+        let doors = Doors::open(&[], Some(0)).unwrap();
+        assert_ne!(doors.port, 0);
+        let locals = doors.tcp.iter().map(|l| l.local_addr().unwrap());
+        let locals = locals.chain(doors.udp.iter().map(|l| l.local_addr().unwrap()));
+        assert!(locals.map(|local| local.port()).all(|port| port == doors.port));
+        assert!(doors.udp_for("127.0.0.1:1".parse().unwrap()).is_some());
+    }
+
+    #[test]
+    fn a_taken_port_is_an_error_that_names_it() {
+        let local: IpAddr = "127.0.0.1".parse().unwrap();
+        let first = Doors::open(&[local], Some(0)).unwrap();
+        let error = Doors::open(&[local], Some(first.port)).unwrap_err();
+        assert_eq!(error, format!("cannot listen on 127.0.0.1:{}: address already in use", first.port));
+    }
+
+    #[test]
+    fn an_address_of_somebody_else_is_an_error() {
+        let error = Doors::open(&["203.0.113.7".parse().unwrap()], Some(0)).unwrap_err();
+        assert!(error.starts_with("cannot listen on 203.0.113.7:0: cannot assign requested address"), "{error}");
+    }
+}

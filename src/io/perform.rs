@@ -1,0 +1,150 @@
+//! Carrying out a machine's commands, in order and without recursion: what follows from them is queued as inputs.
+
+use std::io;
+use std::net::SocketAddr;
+
+use mio::net::TcpStream;
+use socket2::{Protocol, Type};
+
+use super::conn::{Conn, recycle};
+use super::listen::open_socket;
+use super::reactor::{Next, Queued, Reactor, Stage, same_family};
+use crate::base::ConnId;
+use crate::machine::{Closed, Command, Input, Note};
+
+impl Reactor {
+    /// Carries out what the machine asked for, then tells it what came of it, until nothing is left.
+    pub(super) fn carry_out(&mut self, stage: &mut Stage<'_>) {
+        loop {
+            // Swapped, so that both lists keep their memory.
+            let mut commands = std::mem::take(&mut self.out.commands);
+            for command in commands.drain(..) {
+                self.perform(stage, command);
+            }
+            self.out.commands = commands;
+            let Some(queued) = self.inputs.pop_front() else { return };
+            let input = match queued {
+                Queued::Closed(conn, reason) => Input::Closed { conn, reason },
+                Queued::Sent { conn, blocks, bytes, queued } => {
+                    if !self.by_id.contains_key(&conn) {
+                        continue;
+                    }
+                    Input::Sent { conn, blocks, bytes, queued }
+                }
+            };
+            stage.machine.handle(self.clock.now(), input, &mut self.out);
+        }
+    }
+
+    fn perform(&mut self, stage: &mut Stage<'_>, command: Command) {
+        match command {
+            Command::Connect { conn, to } => self.dial(conn, to),
+            Command::Send { conn, bytes } => self.enqueue(conn, |c| c.queue.push(bytes)),
+            Command::SendMany { conns, bytes } => {
+                for conn in conns {
+                    self.enqueue(conn, |c| c.queue.push_shared(&bytes));
+                }
+            }
+            Command::SendBlocks { conn, run, blocks } => match self.by_id.get(&conn) {
+                Some(&key) if !self.conns[key].mute => {
+                    self.conns[key].queue.push_blocks(run, blocks, &mut self.runs);
+                    self.dirty.push(key);
+                }
+                _ => recycle(run, &mut self.runs),
+            },
+            Command::SendDatagram { to, bytes } => self.send_datagram(to, &bytes),
+            Command::Close { conn } => self.close(conn),
+            Command::Job(job) => self.workers.submit(job, &mut self.runs),
+            Command::Tell(note) => {
+                self.stopped |= matches!(note, Note::Stopped);
+                self.stop_wanted |= (stage.listener)(note) == Next::Stop;
+            }
+        }
+    }
+
+    /// Queues something on a connection that is still there; a peer that does not read is hung up on.
+    fn enqueue(&mut self, id: ConnId, push: impl FnOnce(&mut Conn)) {
+        let Some(&key) = self.by_id.get(&id) else { return };
+        let conn = &mut self.conns[key];
+        if conn.mute {
+            return;
+        }
+        push(conn);
+        if conn.queue.overflows() {
+            self.drop_conn(key);
+            self.inputs.push_back(Queued::Closed(id, Closed::Overflow));
+        } else {
+            self.dirty.push(key);
+        }
+    }
+
+    /// What the kernel takes at once still leaves; then the socket is closed and the machine hears no more of it.
+    fn close(&mut self, id: ConnId) {
+        let Some(&key) = self.by_id.get(&id) else { return };
+        let conn = &mut self.conns[key];
+        if conn.writable
+            && let Err(error) = conn.flush(&mut self.runs)
+        {
+            log::trace!("{id:?}: {error}");
+        }
+        self.drop_conn(key);
+        // Its machine has said goodbye: nothing that was queued about it may reach it any more.
+        self.inputs.retain(|queued| match queued {
+            Queued::Closed(conn, _) | Queued::Sent { conn, .. } => *conn != id,
+        });
+    }
+
+    fn dial(&mut self, id: ConnId, to: SocketAddr) {
+        let result = if self.conns.len() >= self.conns_max {
+            Err(io::Error::from_raw_os_error(nix::errno::Errno::EMFILE as i32))
+        } else {
+            self.start_dial(to)
+        };
+        let reason = match result {
+            Ok(stream) => {
+                if self.adopt(Conn::new(id, stream, true)) {
+                    return;
+                }
+                Closed::NoDescriptor
+            }
+            Err(error) if is_exhaustion(&error) => Closed::NoDescriptor,
+            Err(_) => Closed::Unreachable,
+        };
+        self.inputs.push_back(Queued::Closed(id, reason));
+    }
+
+    /// A non-blocking connect, from the bound address of the same family if there is one.
+    fn start_dial(&self, to: SocketAddr) -> io::Result<TcpStream> {
+        let socket = open_socket(to, Type::STREAM, Protocol::TCP)?;
+        let from = self.bind.iter().find(|ip| same_family(to, ip) && !ip.is_unspecified());
+        if let Some(&ip) = from {
+            socket.bind(&SocketAddr::new(ip, 0).into())?;
+        }
+        socket.set_tcp_nodelay(true)?;
+        match socket.connect(&to.into()) {
+            Ok(()) => {}
+            Err(error) if error.raw_os_error() == Some(nix::errno::Errno::EINPROGRESS as i32) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(TcpStream::from_std(socket.into()))
+    }
+
+    fn send_datagram(&mut self, to: SocketAddr, bytes: &[u8]) {
+        let Some(socket) = self.doors.udp_for(to) else {
+            log::debug!("no UDP socket reaches {to}");
+            return;
+        };
+        // A full socket buffer drops the datagram like any router on the way would.
+        if let Err(error) = socket.send_to(bytes, to) {
+            log::trace!("udp to {to}: {error}");
+        }
+    }
+}
+
+/// The process or the machine has no descriptors left.
+fn is_exhaustion(error: &io::Error) -> bool {
+    use nix::errno::Errno;
+    [Errno::EMFILE, Errno::ENFILE, Errno::ENOBUFS, Errno::ENOMEM]
+        .iter()
+        .any(|errno| error.raw_os_error() == Some(*errno as i32))
+}

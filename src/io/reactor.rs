@@ -1,0 +1,423 @@
+//! The reactor: one mio loop that owns every socket and drives one machine. It does not know BitTorrent.
+//!
+//! A turn of the loop: poll; wake flags down; notes and completions; one bounded turn per ready connection; accepts
+//! and datagrams; the deadline; then everything that was queued for sending is handed to the kernel once.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use mio::{Events, Interest, Poll, Token, Waker};
+use slab::Slab;
+
+use super::clock::{Clock, duration};
+use super::conn::Conn;
+use super::listen::Doors;
+use super::mailbox::{Bell, Mailbox, mailbox};
+use super::descriptors;
+use super::web;
+use super::workers::Workers;
+use crate::base::{ConnId, Span, Time, limits};
+use crate::machine::{Closed, Completion, Input, Machine, Note, Outbox};
+
+/// What [`Reactor::new`] needs to know.
+#[derive(Clone)]
+pub struct Options {
+    /// Addresses to listen on and dial from; empty means all of v6 and of v4.
+    pub bind: Vec<IpAddr>,
+    /// None: 6881, or any free one with a remark. 0: any. Otherwise exactly this one.
+    pub port: Option<u16>,
+    /// Decides every random choice of the machines.
+    pub seed: u64,
+    pub pool_blocks: usize,
+    pub download_credits: u32,
+    pub upload_credits: u32,
+    /// Resume state and locks; made when needed.
+    pub state_dir: PathBuf,
+    /// Hash threads, at least one.
+    pub hashers: usize,
+    /// Files the disk thread keeps open.
+    pub open_files: usize,
+    /// Jobs that may wait for a worker, and completions that may wait for the loop.
+    pub job_slots: usize,
+    pub mail_slots: usize,
+    /// Connections at once; None: what `RLIMIT_NOFILE` leaves.
+    pub conns_max: Option<usize>,
+    /// Certificates and bounds of the web threads.
+    pub web: web::Options,
+}
+
+impl Options {
+    /// The defaults of `base::limits`.
+    pub fn new(state_dir: PathBuf) -> Options {
+        Options {
+            bind: Vec::new(),
+            port: None,
+            seed: 0,
+            pool_blocks: limits::POOL_BLOCKS,
+            download_credits: limits::DOWNLOAD_CREDITS,
+            upload_credits: 256,
+            state_dir,
+            hashers: 1,
+            open_files: limits::OPEN_FILES,
+            job_slots: JOB_SLOTS,
+            mail_slots: MAIL_SLOTS,
+            conns_max: None,
+            web: web::Options::default(),
+        }
+    }
+}
+
+/// A write per pool buffer, a read per upload credit, and some for the rest.
+const JOB_SLOTS: usize = limits::POOL_BLOCKS + 256 + 64;
+/// Completions between two turns of the loop; workers wait when it is full, the loop never does.
+const MAIL_SLOTS: usize = 256;
+/// Notes of the application between two turns of the loop.
+const NOTE_SLOTS: usize = 256;
+/// Readiness events taken per poll.
+const EVENTS: usize = 256;
+/// Descriptors besides connections and payload files: sockets of the web threads, state files, terminal, pollers.
+const RESERVE: usize = 48;
+/// Extra time after [`limits::STOP_TIMEOUT`] for the last completions to come in.
+const STOP_GRACE: Span = Span::millis(500);
+/// While blocks are on their way through disk and hashers, or connections are braked, the loop looks at least this
+/// often: their letters wake only a starving loop.
+const PATIENCE: Span = Span::millis(100);
+
+pub(super) const WAKER: Token = Token(usize::MAX);
+/// Tokens of doors: listeners from here on, UDP sockets from [`UDP`] on; connections lie below.
+pub(super) const TCP: usize = usize::MAX - 2000;
+pub(super) const UDP: usize = usize::MAX - 1000;
+
+/// Why the program cannot start: one clear line.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StartError(pub String);
+
+impl std::fmt::Display for StartError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What the listener of [`Reactor::run`] says to each note.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Next {
+    Go,
+    /// Wind down; said once or more often.
+    Stop,
+}
+
+/// How [`Reactor::run`] came to its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ended {
+    /// [`Note::Stopped`] was told: everything is saved.
+    Saved,
+    /// Time ran out before that.
+    Late,
+}
+
+/// Reaches into the loop from other threads and from its own listener.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    notes: Sender<Note>,
+    stop: Arc<AtomicBool>,
+    bell: Arc<Bell>,
+}
+
+impl Handle {
+    /// Says something to the machine. False when the loop has ended or does not keep up; nothing waits.
+    pub fn note(&self, note: Note) -> bool {
+        let sent = self.notes.try_send(note).is_ok();
+        self.bell.ring();
+        sent
+    }
+
+    /// Asks the loop to wind down; once is enough.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        self.bell.ring();
+    }
+}
+
+/// Something that happened while commands were carried out; handled right after them.
+pub(super) enum Queued {
+    Closed(ConnId, Closed),
+    Sent { conn: ConnId, blocks: u32, bytes: u64, queued: usize },
+}
+
+/// The machine and the listener, for the length of [`Reactor::run`].
+pub(super) struct Stage<'a> {
+    pub machine: &'a mut dyn Machine,
+    pub listener: &'a mut dyn FnMut(Note) -> Next,
+}
+
+/// The loop and everything it owns.
+pub struct Reactor {
+    pub(super) poll: Poll,
+    pub(super) clock: Clock,
+    pub(super) bind: Vec<IpAddr>,
+    pub(super) doors: Doors,
+    /// Doors that may have something for us.
+    pub(super) tcp_ready: Vec<bool>,
+    pub(super) udp_ready: Vec<bool>,
+    /// No accepting before this moment: no descriptors were left.
+    pub(super) accept_after: Option<Time>,
+    pub(super) accept_backoff: Span,
+    pub(super) conns: Slab<Conn>,
+    pub(super) by_id: BTreeMap<ConnId, usize>,
+    pub(super) conns_max: usize,
+    /// Connections that get a turn.
+    pub(super) ready: VecDeque<usize>,
+    /// Connections whose machine wants no bytes until buffers came home.
+    pub(super) braked: Vec<usize>,
+    /// Connections with something new to send.
+    pub(super) dirty: Vec<usize>,
+    pub(super) scratch: Box<[u8]>,
+    pub(super) runs: Vec<Vec<u8>>,
+    pub(super) out: Outbox,
+    pub(super) inputs: VecDeque<Queued>,
+    pub(super) workers: Workers,
+    mailbox: Mailbox,
+    notes: Receiver<Note>,
+    handle: Handle,
+    /// [`Input::Starving`] was said since the brake went on.
+    starving_said: bool,
+    /// The listener or a handle wants to stop; [`Input::Stop`] was said at this moment.
+    pub(super) stop_wanted: bool,
+    stop_said: Option<Time>,
+    /// [`Note::Stopped`] was told.
+    pub(super) stopped: bool,
+}
+
+impl Reactor {
+    /// Opens the doors and starts the workers.
+    ///
+    /// # Errors
+    /// A taken port, an address that is not ours, no descriptors, no threads.
+    pub fn new(options: Options) -> Result<Reactor, StartError> {
+        let trouble = |error: io::Error| StartError(format!("cannot start: {error}"));
+        let poll = Poll::new().map_err(trouble)?;
+        let bell = Arc::new(Bell::new(Waker::new(poll.registry(), WAKER).map_err(trouble)?));
+        let mut doors = Doors::open(&options.bind, options.port).map_err(StartError)?;
+        for (at, socket) in doors.tcp.iter_mut().enumerate() {
+            poll.registry().register(socket, Token(TCP + at), Interest::READABLE).map_err(trouble)?;
+        }
+        for (at, socket) in doors.udp.iter_mut().enumerate() {
+            poll.registry().register(socket, Token(UDP + at), Interest::READABLE).map_err(trouble)?;
+        }
+        let descriptors = descriptors::raise();
+        let open_files = options.open_files.min(descriptors / 4).max(1);
+        let conns_max = options.conns_max.unwrap_or_else(|| descriptors.saturating_sub(open_files + RESERVE).max(1));
+        let (sender, mailbox) = mailbox(Arc::clone(&bell), options.mail_slots);
+        let workers = Workers::start(&options, open_files, &sender).map_err(trouble)?;
+        let (notes_in, notes) = bounded(NOTE_SLOTS);
+        Ok(Reactor {
+            poll,
+            clock: Clock::new(),
+            tcp_ready: vec![false; doors.tcp.len()],
+            udp_ready: vec![false; doors.udp.len()],
+            bind: options.bind,
+            doors,
+            accept_after: None,
+            accept_backoff: Span::ZERO,
+            conns: Slab::new(),
+            by_id: BTreeMap::new(),
+            conns_max,
+            ready: VecDeque::new(),
+            braked: Vec::new(),
+            dirty: Vec::new(),
+            scratch: vec![0; limits::READ_LEN].into_boxed_slice(),
+            runs: Vec::new(),
+            out: Outbox::new(
+                options.seed,
+                options.pool_blocks,
+                options.download_credits,
+                options.upload_credits,
+            ),
+            inputs: VecDeque::new(),
+            workers,
+            mailbox,
+            notes,
+            handle: Handle { notes: notes_in, stop: Arc::new(AtomicBool::new(false)), bell },
+            starving_said: false,
+            stop_wanted: false,
+            stop_said: None,
+            stopped: false,
+        })
+    }
+
+    /// The port of all doors.
+    pub fn port(&self) -> u16 {
+        self.doors.port
+    }
+
+    /// For people: another port than usual was taken.
+    pub fn remark(&self) -> Option<&str> {
+        self.doors.remark.as_deref()
+    }
+
+    /// A way in for other threads; can be had as often as wanted.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Runs until the machine has told [`Note::Stopped`] after somebody asked to stop, or did not in time. Every
+    /// note that the machine tells goes to `listener`.
+    ///
+    /// # Errors
+    /// When the operating system's poll fails: nothing can go on then.
+    pub fn run(
+        mut self,
+        machine: &mut dyn Machine,
+        listener: &mut dyn FnMut(Note) -> Next,
+    ) -> io::Result<Ended> {
+        let mut stage = Stage { machine, listener };
+        let mut events = Events::with_capacity(EVENTS);
+        let port = self.doors.port;
+        self.feed(&mut stage, Input::Note(Note::Listening { port }));
+        loop {
+            self.wait(&stage, &mut events)?;
+            for event in &events {
+                self.mark(event);
+            }
+            self.take_notes(&mut stage);
+            self.take_mail(&mut stage);
+            self.conn_turns(&mut stage);
+            self.door_turns(&mut stage);
+            let now = self.clock.now();
+            if stage.machine.next_deadline().is_some_and(|due| due <= now) {
+                self.feed(&mut stage, Input::Deadline);
+            }
+            self.say_starving(&mut stage);
+            self.workers.push_backlog();
+            self.flush_dirty(&mut stage);
+            if let Some(ended) = self.ending(&mut stage) {
+                let Reactor { workers, mailbox, .. } = self;
+                // Without a mailbox no worker can wait for room in it.
+                drop(mailbox);
+                workers.end(ended == Ended::Saved);
+                return Ok(ended);
+            }
+        }
+    }
+
+    /// Polls until something happens or is due.
+    fn wait(&mut self, stage: &Stage<'_>, events: &mut Events) -> io::Result<()> {
+        let has_mail = self.mailbox.before_poll(!self.braked.is_empty());
+        let patience = if has_mail || self.has_turns() { Some(Span::ZERO) } else { self.patience(stage) };
+        match self.poll.poll(events, patience.map(duration)) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
+            other => other?,
+        }
+        self.mailbox.after_poll();
+        Ok(())
+    }
+
+    /// Something is left to do without waiting for the kernel.
+    fn has_turns(&self) -> bool {
+        let accepting = self.accept_after.is_none() && self.tcp_ready.contains(&true);
+        !self.ready.is_empty() || !self.dirty.is_empty() || accepting || self.udp_ready.contains(&true)
+    }
+
+    /// How long the poll may wait.
+    fn patience(&self, stage: &Stage<'_>) -> Option<Span> {
+        let now = self.clock.now();
+        let deadline = stage.machine.next_deadline();
+        let accept = self.accept_after.filter(|_| self.tcp_ready.contains(&true));
+        let stop = self.stop_said.map(|at| at + limits::STOP_TIMEOUT + STOP_GRACE);
+        let busy = (self.workers.is_busy() || !self.braked.is_empty()).then(|| now + PATIENCE);
+        let due = [deadline, accept, stop, busy].into_iter().flatten().min()?;
+        Some(due.since(now))
+    }
+
+    fn take_notes(&mut self, stage: &mut Stage<'_>) {
+        // A bounded turn: what is said meanwhile waits for the next one.
+        for _ in 0..self.notes.len() {
+            let Ok(note) = self.notes.try_recv() else { break };
+            self.feed(stage, Input::Note(note));
+        }
+        if self.handle.stop.load(Ordering::Acquire) {
+            self.stop_wanted = true;
+        }
+        if self.stop_wanted && self.stop_said.is_none() {
+            self.stop_said = Some(self.clock.now());
+            self.feed(stage, Input::Stop);
+        }
+    }
+
+    /// Completions become inputs; when buffers may have come home, the brake is tried again.
+    fn take_mail(&mut self, stage: &mut Stage<'_>) {
+        for _ in 0..MAIL_SLOTS {
+            let Some(completion) = self.mailbox.take() else { break };
+            self.workers.note_completion(&completion);
+            self.feed(stage, Input::Completed(completion));
+        }
+        for key in std::mem::take(&mut self.braked) {
+            if let Some(conn) = self.conns.get_mut(key)
+                && conn.braked
+            {
+                conn.braked = false;
+                self.list(key);
+            }
+        }
+    }
+
+    /// Says once per transition that the pool ran short, and again while nothing is on its way home.
+    fn say_starving(&mut self, stage: &mut Stage<'_>) {
+        if self.braked.is_empty() {
+            self.starving_said = false;
+        } else if !self.starving_said || !self.workers.is_busy() {
+            self.starving_said = true;
+            self.feed(stage, Input::Starving);
+        }
+    }
+
+    /// Whether the loop is over.
+    fn ending(&mut self, stage: &mut Stage<'_>) -> Option<Ended> {
+        if self.stop_wanted && self.stop_said.is_none() {
+            self.take_notes(stage);
+        }
+        if self.stopped {
+            return Some(Ended::Saved);
+        }
+        let late = self.stop_said? + limits::STOP_TIMEOUT + STOP_GRACE;
+        (self.clock.now() >= late).then_some(Ended::Late)
+    }
+
+    /// One input for the machine, and everything that follows from it.
+    pub(super) fn feed(&mut self, stage: &mut Stage<'_>, input: Input<'_>) {
+        stage.machine.handle(self.clock.now(), input, &mut self.out);
+        self.carry_out(stage);
+    }
+
+    /// The connection gets a turn, if it has a use for one.
+    pub(super) fn list(&mut self, key: usize) {
+        if let Some(conn) = self.conns.get_mut(key)
+            && !conn.listed
+            && conn.is_ready()
+        {
+            conn.listed = true;
+            self.ready.push_back(key);
+        }
+    }
+}
+
+/// Whether a dial to this address leaves from that one.
+pub(super) fn same_family(to: SocketAddr, from: &IpAddr) -> bool {
+    to.is_ipv4() == from.is_ipv4()
+}
+
+impl std::fmt::Debug for Reactor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reactor").field("port", &self.doors.port).field("conns", &self.conns.len()).finish()
+    }
+}
+
+/// Whether a completion ends a `Write`.
+pub(super) fn ends_write(completion: &Completion) -> bool {
+    matches!(completion, Completion::Home { .. } | Completion::WriteFailed { .. })
+}

@@ -1,0 +1,275 @@
+//! Bounded turns: what one connection or door may move per turn of the loop, so that none starves the others.
+
+use std::io::{self, Read};
+
+use mio::Interest;
+use mio::event::Event;
+
+use super::conn::Conn;
+use super::reactor::{Queued, Reactor, Stage, TCP, UDP, WAKER};
+use crate::base::{ConnId, Span, limits};
+use crate::machine::{Closed, Input};
+
+/// Accepts per listener and turn.
+const ACCEPTS: usize = 16;
+/// Datagrams per socket and turn.
+const DATAGRAMS: usize = 32;
+/// First and longest wait before accepting is tried again when descriptors have run out.
+const BACKOFF_FIRST: Span = Span::millis(50);
+const BACKOFF_MAX: Span = Span::secs(1);
+
+impl Reactor {
+    /// An event sets bits and lists the connection; nothing is read or written here.
+    pub(super) fn mark(&mut self, event: &Event) {
+        let token = event.token();
+        if token == WAKER {
+            return;
+        }
+        if let Some(ready) = token.0.checked_sub(UDP).and_then(|at| self.udp_ready.get_mut(at)) {
+            *ready = true;
+        } else if let Some(ready) = token.0.checked_sub(TCP).and_then(|at| self.tcp_ready.get_mut(at)) {
+            *ready = true;
+        } else if let Some(conn) = self.conns.get_mut(token.0) {
+            let gone = event.is_error() || event.is_read_closed();
+            conn.readable |= event.is_readable() || gone;
+            conn.writable |= event.is_writable() || event.is_error() || event.is_write_closed();
+            conn.hung_up |= gone;
+            self.list(token.0);
+        }
+    }
+
+    /// Every ready connection gets one turn.
+    pub(super) fn conn_turns(&mut self, stage: &mut Stage<'_>) {
+        for _ in 0..self.ready.len() {
+            let Some(key) = self.ready.pop_front() else { break };
+            let Some(conn) = self.conns.get_mut(key) else { continue };
+            conn.listed = false;
+            if conn.dialling {
+                self.dial_turn(stage, key);
+            } else {
+                self.write_turn(stage, key);
+                self.read_turn(stage, key);
+            }
+            self.list(key);
+        }
+    }
+
+    /// A dial that has something to say: connected, failed, or a false alarm.
+    fn dial_turn(&mut self, stage: &mut Stage<'_>, key: usize) {
+        let Some(conn) = self.conns.get_mut(key) else { return };
+        let id = conn.id;
+        let failed = match conn.stream.take_error() {
+            Ok(None) => match conn.stream.peer_addr() {
+                Ok(_) => false,
+                Err(error) if error.kind() == io::ErrorKind::NotConnected => {
+                    // Wait for the next edge; a socket that is already dead has no next edge.
+                    let dead = conn.hung_up;
+                    conn.writable = false;
+                    conn.readable = false;
+                    if !dead {
+                        return;
+                    }
+                    true
+                }
+                Err(_) => true,
+            },
+            Ok(Some(_)) | Err(_) => true,
+        };
+        if failed {
+            self.drop_conn(key);
+            self.feed(stage, Input::Closed { conn: id, reason: Closed::Unreachable });
+        } else {
+            conn.dialling = false;
+            conn.writable = true;
+            self.feed(stage, Input::Connected { conn: id });
+        }
+    }
+
+    /// One write of what waits.
+    fn write_turn(&mut self, stage: &mut Stage<'_>, key: usize) {
+        self.flush(key);
+        self.carry_out(stage);
+    }
+
+    /// Hands the kernel what it takes with one system call; what follows is queued as inputs.
+    pub(super) fn flush(&mut self, key: usize) {
+        let Some(conn) = self.conns.get_mut(key) else { return };
+        if !conn.writable {
+            return;
+        }
+        match conn.flush(&mut self.runs) {
+            Ok(left) if left.blocks > 0 => {
+                let queued = conn.queue.queued_len();
+                let (blocks, bytes) = (left.blocks, left.bytes);
+                self.inputs.push_back(Queued::Sent { conn: conn.id, blocks, bytes, queued });
+            }
+            Ok(_) => {}
+            Err(error) => {
+                log::trace!("{:?}: cannot send: {error}", conn.id);
+                // What the other side sent before it went away is still there to be read, and so is its end.
+                conn.queue.clear(&mut self.runs);
+                conn.mute = true;
+                conn.readable = true;
+                conn.hung_up = true;
+            }
+        }
+    }
+
+    /// One read of at most what the machine wants.
+    fn read_turn(&mut self, stage: &mut Stage<'_>, key: usize) {
+        let Some(conn) = self.conns.get_mut(key) else { return };
+        if !conn.readable || conn.braked || conn.dialling {
+            return;
+        }
+        let id = conn.id;
+        let appetite = stage.machine.appetite(id, &self.out.pool).min(self.scratch.len());
+        if appetite == 0 {
+            conn.braked = true;
+            self.braked.push(key);
+            return;
+        }
+        match conn.stream.read(&mut self.scratch[..appetite]) {
+            Ok(0) => {
+                let reason = if conn.mute { Closed::Error } else { Closed::ByPeer };
+                self.lose(stage, key, id, reason);
+            }
+            Ok(len) => {
+                // Fewer than asked: drained, unless the end still has to be read.
+                conn.readable = len == appetite || conn.hung_up;
+                stage.machine.handle(
+                    self.clock.now(),
+                    Input::Received { conn: id, bytes: &self.scratch[..len] },
+                    &mut self.out,
+                );
+                self.carry_out(stage);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if conn.mute {
+                    self.lose(stage, key, id, Closed::Error);
+                } else {
+                    conn.readable = false;
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => self.lose(stage, key, id, Closed::Error),
+        }
+    }
+
+    /// The connection is gone: the machine hears of it once.
+    fn lose(&mut self, stage: &mut Stage<'_>, key: usize, id: ConnId, reason: Closed) {
+        self.drop_conn(key);
+        self.feed(stage, Input::Closed { conn: id, reason });
+    }
+
+    /// Forgets a connection and closes its socket.
+    pub(super) fn drop_conn(&mut self, key: usize) {
+        if let Some(mut conn) = self.conns.try_remove(key) {
+            self.by_id.remove(&conn.id);
+            conn.queue.clear(&mut self.runs);
+            if let Err(error) = self.poll.registry().deregister(&mut conn.stream) {
+                log::debug!("{:?}: cannot deregister: {error}", conn.id);
+            }
+            // A descriptor is free again.
+            self.accept_after = None;
+        }
+    }
+
+    /// Listeners and UDP sockets get their turns.
+    pub(super) fn door_turns(&mut self, stage: &mut Stage<'_>) {
+        if self.accept_after.is_some_and(|at| at <= self.clock.now()) {
+            self.accept_after = None;
+        }
+        for at in 0..self.tcp_ready.len() {
+            for _ in 0..ACCEPTS {
+                if !self.tcp_ready[at] || self.accept_after.is_some() {
+                    break;
+                }
+                self.accept(stage, at);
+            }
+        }
+        for at in 0..self.udp_ready.len() {
+            for _ in 0..DATAGRAMS {
+                if !self.udp_ready[at] {
+                    break;
+                }
+                self.receive_datagram(stage, at);
+            }
+        }
+    }
+
+    /// One accept; any error ends the turn.
+    fn accept(&mut self, stage: &mut Stage<'_>, at: usize) {
+        if self.conns.len() >= self.conns_max {
+            self.pause_accepting("too many connections");
+            return;
+        }
+        match self.doors.tcp[at].accept() {
+            Ok((stream, remote)) => {
+                self.accept_backoff = Span::ZERO;
+                let id = self.out.new_conn();
+                if let Err(error) = stream.set_nodelay(true) {
+                    log::debug!("{remote}: cannot set TCP_NODELAY: {error}");
+                }
+                if self.adopt(Conn::new(id, stream, false)) {
+                    self.feed(stage, Input::Accepted { conn: id, remote });
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.tcp_ready[at] = false,
+            // The caller gave up before we came: the next one may be fine.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => self.pause_accepting(&error.to_string()),
+        }
+    }
+
+    /// Without descriptors the listener stays readable: wait instead of spinning.
+    fn pause_accepting(&mut self, why: &str) {
+        if self.accept_backoff == Span::ZERO {
+            log::warn!("not accepting connections for a moment: {why}");
+        }
+        self.accept_backoff = self.accept_backoff.times(2).clamp(BACKOFF_FIRST, BACKOFF_MAX);
+        self.accept_after = Some(self.clock.now() + self.accept_backoff);
+    }
+
+    /// Registers a connection. False when the kernel refuses, which is as good as never having had it.
+    pub(super) fn adopt(&mut self, mut conn: Conn) -> bool {
+        let slot = self.conns.vacant_entry();
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        match self.poll.registry().register(&mut conn.stream, mio::Token(slot.key()), interest) {
+            Ok(()) => {
+                self.by_id.insert(conn.id, slot.key());
+                slot.insert(conn);
+                true
+            }
+            Err(error) => {
+                log::warn!("cannot watch a connection: {error}");
+                false
+            }
+        }
+    }
+
+    fn receive_datagram(&mut self, stage: &mut Stage<'_>, at: usize) {
+        match self.doors.udp[at].recv_from(&mut self.scratch) {
+            Ok((len, from)) => {
+                let input = Input::Datagram { from, bytes: &self.scratch[..len] };
+                stage.machine.handle(self.clock.now(), input, &mut self.out);
+                self.carry_out(stage);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.udp_ready[at] = false,
+            // An ICMP answer to an earlier datagram of ours, or the like.
+            Err(error) => log::trace!("udp: {error}"),
+        }
+    }
+
+    /// What was queued in this turn of the loop leaves now, with one write per connection.
+    pub(super) fn flush_dirty(&mut self, stage: &mut Stage<'_>) {
+        for key in std::mem::take(&mut self.dirty) {
+            self.flush(key);
+            self.list(key);
+        }
+        self.carry_out(stage);
+    }
+}
+
+/// A scratch shorter than a datagram would cut it.
+const _: () = assert!(limits::READ_LEN >= 65_536);

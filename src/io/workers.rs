@@ -1,0 +1,118 @@
+//! The worker threads as the loop sees them: where each job goes, and what is still on its way.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Sender as Channel, TrySendError, bounded};
+
+use super::disk::{self, DiskJob, DiskOptions};
+use super::hasher::Hashers;
+use super::mailbox::Sender;
+use super::reactor::{Options, ends_write};
+use super::statefile::boot_id;
+use super::web::Web;
+use crate::machine::{Completion, Job};
+
+/// Batches between the disk thread and one hasher; the disk thread waits when it is full.
+const HASH_SLOTS: usize = 64;
+
+/// Disk thread, hashers and web threads.
+pub struct Workers {
+    disk: Channel<DiskJob>,
+    /// Jobs beyond the channel's bound: a bug of a machine, but no reason to block or to lose one.
+    backlog: VecDeque<DiskJob>,
+    /// Writes that have not come home.
+    writes: usize,
+    quit: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+    web: Web,
+}
+
+impl Workers {
+    /// Starts the threads that are always there.
+    ///
+    /// # Errors
+    /// When the operating system gives no thread.
+    pub fn start(options: &Options, open_files: usize, mail: &Sender) -> io::Result<Workers> {
+        let quit = Arc::new(AtomicBool::new(false));
+        let (hashers, mut threads) = Hashers::start(options.hashers, HASH_SLOTS, mail, &quit)?;
+        let (disk, jobs) = bounded(options.job_slots.max(1));
+        let disk_options = DiskOptions { state_dir: options.state_dir.clone(), open_files, boot_id: boot_id() };
+        threads.push(disk::start(disk_options, jobs, mail.clone(), hashers)?);
+        let post = mail.clone();
+        let deliver = move |completion| post.post(completion);
+        Ok(Workers {
+            disk,
+            backlog: VecDeque::new(),
+            writes: 0,
+            quit,
+            threads,
+            web: Web::new(options.web.clone(), deliver),
+        })
+    }
+
+    /// Hands a job to its thread; never waits.
+    pub fn submit(&mut self, job: Job, runs: &mut Vec<Vec<u8>>) {
+        let job = match job {
+            Job::Fetch { id, request } => return self.web.fetch(id, request),
+            Job::Resolve { id, host, port } => return self.web.resolve(id, &host, port),
+            job => job,
+        };
+        let buffer = match &job {
+            Job::Read { .. } => runs.pop().unwrap_or_default(),
+            Job::Write { .. } => {
+                self.writes += 1;
+                Vec::new()
+            }
+            _ => Vec::new(),
+        };
+        self.backlog.push_back(DiskJob { job, buffer });
+        self.push_backlog();
+    }
+
+    /// Moves what the channel takes.
+    pub fn push_backlog(&mut self) {
+        while let Some(job) = self.backlog.pop_front() {
+            match self.disk.try_send(job) {
+                Ok(()) => {}
+                Err(TrySendError::Full(job)) => {
+                    if self.backlog.is_empty() {
+                        log::error!("the disk thread's channel is full: a machine does not keep its bounds");
+                    }
+                    self.backlog.push_front(job);
+                    return;
+                }
+                Err(TrySendError::Disconnected(_)) => {
+                    log::error!("the disk thread has ended early");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Keeps count of what is on its way.
+    pub fn note_completion(&mut self, completion: &Completion) {
+        if ends_write(completion) {
+            self.writes = self.writes.saturating_sub(1);
+        }
+    }
+
+    /// Blocks are on their way through disk and hashers, or jobs wait for room.
+    pub fn is_busy(&self) -> bool {
+        self.writes > 0 || !self.backlog.is_empty()
+    }
+
+    /// Lets the threads end; with `wait`, until they have.
+    pub fn end(self, wait: bool) {
+        self.quit.store(true, Ordering::Relaxed);
+        drop(self.disk);
+        for thread in self.threads.into_iter().filter(|_| wait) {
+            if thread.join().is_err() {
+                log::error!("a worker thread panicked");
+            }
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The real mailbox, workers and reactor, over loopback and with small channels: lost wake-ups, full channels,
+//! edge-trigger stalls, descriptor exhaustion, and files as the disk thread leaves them.
+
+#[path = "threads/connections.rs"]
+mod connections;
+#[path = "threads/disk_files.rs"]
+mod disk_files;
+#[path = "threads/rig.rs"]
+mod rig;
+#[path = "threads/script.rs"]
+mod script;
