@@ -270,13 +270,7 @@ impl SendQueue {
 }
 
 /// Moves over as many blocks as `len` bytes are; the bytes left over come back.
-fn advance_blocks(
-    blocks: &[Outgoing],
-    next: &mut usize,
-    sent: &mut usize,
-    mut len: usize,
-    left: &mut Left,
-) -> usize {
+fn advance_blocks(blocks: &[Outgoing], next: &mut usize, sent: &mut usize, mut len: usize, left: &mut Left) -> usize {
     while len > 0
         && let Some(block) = blocks.get(*next)
     {

@@ -154,7 +154,8 @@ impl Disk {
             let resume = judged.resume.as_ref().unwrap_or(&empty);
             if !resume.claims_nothing() {
                 // What was not saved yet counts as saved from here on.
-                store.dirty = (0..).zip(&store.stamps).filter(|(_, stamp)| stamp.is_some()).map(|(key, _)| key).collect();
+                store.dirty =
+                    (0..).zip(&store.stamps).filter(|(_, stamp)| stamp.is_some()).map(|(key, _)| key).collect();
             }
             // Without it a later run only has to check more.
             if let Err(error) = self.sync(id, &mut store).and_then(|()| self.save(&mut store, resume)) {
@@ -193,8 +194,8 @@ impl Disk {
                 Err(error) => return Err(error),
             };
             let synced = file.sync_data().and_then(|()| file.metadata());
-            let found = synced
-                .map_err(|error| Trouble::new("sync", &store.folder.path_of(key), &error).into_error())?;
+            let found =
+                synced.map_err(|error| Trouble::new("sync", &store.folder.path_of(key), &error).into_error())?;
             store.stamps[key as usize] = Some(stamp_of(&found));
             store.dirty.remove(&key);
         }
@@ -325,8 +326,7 @@ impl Store {
         let Ok(found) = file.metadata() else { return };
         let new = stamp_of(&found);
         let at = key as usize;
-        let is_known =
-            self.stamps[at].is_some_and(|old| old.inode == new.inode && old.device == new.device);
+        let is_known = self.stamps[at].is_some_and(|old| old.inode == new.inode && old.device == new.device);
         if is_known {
             return;
         }

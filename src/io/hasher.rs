@@ -133,7 +133,8 @@ impl Worker {
 
     /// Hashes the blocks that are next in line, sends all of them home, and finishes the piece if it is over.
     fn batch(&mut self, folder: &Folder, store: StoreId, piece: Piece, blocks: Vec<Filled>, last: bool) {
-        let mut running = self.running.remove(&(store, piece)).unwrap_or_else(|| Running { sha1: Sha1::new(), next: 0 });
+        let mut running =
+            self.running.remove(&(store, piece)).unwrap_or_else(|| Running { sha1: Sha1::new(), next: 0 });
         for filled in &blocks {
             if filled.block.begin() == running.next {
                 running.sha1.update(filled.payload());

@@ -16,9 +16,9 @@ use slab::Slab;
 
 use super::clock::{Clock, duration};
 use super::conn::Conn;
+use super::descriptors;
 use super::listen::Doors;
 use super::mailbox::{Bell, Mailbox, mailbox};
-use super::descriptors;
 use super::web;
 use super::workers::Workers;
 use crate::base::{ConnId, Span, Time, limits};
@@ -232,12 +232,7 @@ impl Reactor {
             dirty: Vec::new(),
             scratch: vec![0; limits::READ_LEN].into_boxed_slice(),
             runs: Vec::new(),
-            out: Outbox::new(
-                options.seed,
-                options.pool_blocks,
-                options.download_credits,
-                options.upload_credits,
-            ),
+            out: Outbox::new(options.seed, options.pool_blocks, options.download_credits, options.upload_credits),
             inputs: VecDeque::new(),
             workers,
             mailbox,
@@ -270,11 +265,7 @@ impl Reactor {
     ///
     /// # Errors
     /// When the operating system's poll fails: nothing can go on then.
-    pub fn run(
-        mut self,
-        machine: &mut dyn Machine,
-        listener: &mut dyn FnMut(Note) -> Next,
-    ) -> io::Result<Ended> {
+    pub fn run(mut self, machine: &mut dyn Machine, listener: &mut dyn FnMut(Note) -> Next) -> io::Result<Ended> {
         let mut stage = Stage { machine, listener };
         let mut events = Events::with_capacity(EVENTS);
         let port = self.doors.port;

@@ -53,7 +53,13 @@ fn kind(errno: Option<Errno>, kind: io::ErrorKind) -> DiskErrorKind {
         Some(Errno::ENOSPC | Errno::EDQUOT) => DiskErrorKind::Full,
         Some(Errno::ENOENT) => DiskErrorKind::Missing,
         Some(
-            Errno::ELOOP | Errno::EACCES | Errno::EPERM | Errno::EISDIR | Errno::ENOTDIR | Errno::EROFS | Errno::EEXIST,
+            Errno::ELOOP
+            | Errno::EACCES
+            | Errno::EPERM
+            | Errno::EISDIR
+            | Errno::ENOTDIR
+            | Errno::EROFS
+            | Errno::EEXIST,
         ) => DiskErrorKind::Denied,
         _ if kind == io::ErrorKind::StorageFull => DiskErrorKind::Full,
         _ => DiskErrorKind::Other,

@@ -40,7 +40,7 @@ impl Sample {
             payload.extend(if pad { vec![0; *len as usize] } else { pattern(at as u64 + 1, *len as usize) });
         }
         let geometry = Geometry::new(payload.len() as u64, piece_len).expect("a torrent with bytes");
-        let hashes: Vec<u8> = payload.chunks(piece_len as usize).flat_map(|piece| Sha1::digest(piece)).collect();
+        let hashes: Vec<u8> = payload.chunks(piece_len as usize).flat_map(Sha1::digest).collect();
         let metainfo = Metainfo {
             info_hash: InfoHash([7; 20]),
             info_hash_v2: None,
