@@ -19,7 +19,7 @@ use super::trouble::Trouble;
 use crate::base::{BLOCK_LEN, Block, Filled, Piece, StoreId};
 use crate::machine::{Completion, DiskError, DiskErrorKind, Job, Opened, Run, StoreSpec};
 use crate::storage::journal::Line;
-use crate::storage::resume::{Plan, Present, Stamp, carry_over, judge};
+use crate::storage::resume::{Plan, Present, Stamp, carry_over, first_look, judge};
 use crate::storage::snapshot::Snapshot;
 use crate::storage::{Record, Resume};
 
@@ -150,15 +150,16 @@ impl Disk {
         });
         let mut store = Store { folder, state, journal, generation, stamps, dirty: BTreeSet::new() };
         if judged.plan == Plan::Renew {
-            let empty = Resume::empty(store.folder.layout().geometry());
-            let resume = judged.resume.as_ref().unwrap_or(&empty);
+            // A run that is killed in its first check goes on with it.
+            let found = || first_look(store.folder.layout(), &store.stamps);
+            let resume = judged.resume.clone().unwrap_or_else(found);
             if !resume.claims_nothing() {
                 // What was not saved yet counts as saved from here on.
                 store.dirty =
                     (0..).zip(&store.stamps).filter(|(_, stamp)| stamp.is_some()).map(|(key, _)| key).collect();
             }
             // Without it a later run only has to check more.
-            if let Err(error) = self.sync(id, &mut store).and_then(|()| self.save(&mut store, resume)) {
+            if let Err(error) = self.sync(id, &mut store).and_then(|()| self.save(&mut store, &resume)) {
                 log::warn!("{}", error.text);
             }
         }

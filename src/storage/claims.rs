@@ -137,8 +137,8 @@ impl Claims {
             if moved || !is_same || is_touched || is_short {
                 changed |= self.distrust_file(index);
             }
-            if moved && is_wanted {
-                // An earlier choice may have filled it: worth a look.
+            if is_wanted && (moved || self.known[key].is_none()) {
+                // An earlier choice may have filled it, or somebody put it there: worth a look.
                 changed |= self.suspect_all(index);
             }
         }

@@ -3,7 +3,7 @@
 
 use super::claims::Claims;
 use super::journal::{End, Journal, Line};
-use super::layout::Layout;
+use super::layout::{Layout, Place, Slice};
 use super::snapshot::Snapshot;
 use crate::base::{Bitfield, Block, Geometry, InfoHash, Piece};
 
@@ -36,9 +36,9 @@ impl Resume {
         }
     }
 
-    /// Whether no byte on disk is claimed.
+    /// Whether nothing is claimed that must not get lost in a power cut.
     pub fn claims_nothing(&self) -> bool {
-        self.have.count() == 0 && self.suspect.count() == 0 && self.partial.is_empty()
+        self.have.count() == 0 && self.partial.is_empty()
     }
 }
 
@@ -157,6 +157,25 @@ pub fn judge(present: &Present<'_>, snapshot: Option<&[u8]>, journal: &[u8]) -> 
         None => Plan::Renew,
     };
     Judged { generation: snapshot.generation, resume: Some(claims.into_resume(&snapshot.resume)), plan }
+}
+
+/// Where nothing is remembered: every wanted piece that the files as they are could hold is suspect.
+pub fn first_look(layout: &Layout, stamps: &[Option<Stamp>]) -> Resume {
+    let mut resume = Resume::empty(layout.geometry());
+    let reaches = |slice: Slice| match slice.place {
+        Place::Pad => true,
+        Place::Part => false,
+        Place::File(index) => {
+            let len = stamps.get(index as usize).copied().flatten().map_or(0, |stamp| stamp.len);
+            len >= slice.offset + u64::from(slice.len)
+        }
+    };
+    for piece in layout.geometry().pieces() {
+        if layout.is_piece_wanted(piece) && layout.slices_of_piece(piece).all(reaches) {
+            resume.suspect.set(piece);
+        }
+    }
+    resume
 }
 
 /// Adds blocks that the running journal knows to be stored, but not yet the machine that made `resume`: their
