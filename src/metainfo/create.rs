@@ -1,11 +1,10 @@
 //! Writes .torrent files (BEP 3, 12, 19, 27): the pure part, after somebody listed and hashed the files.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 
 use lava_torrent::bencode::BencodeElem;
-use lava_torrent::torrent::v1::{File as LavaFile, Torrent as LavaTorrent};
+use lava_torrent::torrent::v1::{Dictionary, File as LavaFile, Torrent as LavaTorrent};
 
 use super::Metainfo;
 use super::parse::{Refused, parse};
@@ -134,10 +133,10 @@ fn check_kept(recipe: &Recipe, metainfo: &Metainfo) -> Result<(), Failed> {
 fn lava_torrent(recipe: Recipe) -> Result<LavaTorrent, Failed> {
     let text = |text: String| BencodeElem::String(text);
     let signed = |len: u64| i64::try_from(len).map_err(|_| Failed::TooLong);
-    let attributes = |executable: bool| executable.then(|| HashMap::from([("attr".to_owned(), text("x".into()))]));
+    let attributes = |executable: bool| executable.then(|| Dictionary::from([("attr".to_owned(), text("x".into()))]));
 
     let total_len = recipe.files.iter().try_fold(0_u64, |sum, file| sum.checked_add(file.len));
-    let mut info = HashMap::new();
+    let mut info = Dictionary::new();
     if recipe.private {
         info.insert("private".to_owned(), BencodeElem::Integer(1));
     }
@@ -159,7 +158,7 @@ fn lava_torrent(recipe: Recipe) -> Result<LavaTorrent, Failed> {
         }
     };
 
-    let mut extra = HashMap::new();
+    let mut extra = Dictionary::new();
     let texts = [("comment", recipe.comment), ("created by", recipe.created_by)];
     extra.extend(texts.into_iter().filter_map(|(key, value)| Some((key.to_owned(), text(value?)))));
     if let Some(date) = recipe.creation_date {

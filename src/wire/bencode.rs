@@ -7,76 +7,14 @@
 //! Strict where clients agree (no leading zeros, no `-0`, no integer beyond 64 bits, nothing after the value), lenient
 //! where real files are not: unsorted and duplicate keys are read, the first of equal keys wins.
 
+mod check;
+mod write;
+
 use std::fmt;
 
-use crate::base::limits;
-
-/// Bounds of one document.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Nesting of lists and dictionaries.
-    pub depth: usize,
-    /// Integers, strings (keys too), lists and dictionaries.
-    pub tokens: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits { depth: limits::BENCODE_DEPTH, tokens: limits::BENCODE_TOKENS }
-    }
-}
-
-/// Why bytes are no bencode, and at which byte.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Error {
-    pub problem: Problem,
-    /// Zero-based.
-    pub at: usize,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Problem {
-    /// The bytes end within a value.
-    Ends,
-    /// A byte that begins no value.
-    NoValue,
-    /// A dictionary's key that is not a string.
-    NoKey,
-    /// An `e` after a key without its value.
-    NoValueForKey,
-    /// A digit, or what ends the number, is missing.
-    NoDigit,
-    /// `01`, `-0`.
-    LeadingZero,
-    /// An integer or a string's length beyond 64 bits with sign.
-    Overflow,
-    /// More bytes after the value.
-    Trailing,
-    /// Nested deeper than [`Limits::depth`].
-    TooDeep,
-    /// More values than [`Limits::tokens`].
-    TooMany,
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match self.problem {
-            Problem::Ends => "the bencoded data ends too early",
-            Problem::NoValue => "no bencoded value begins",
-            Problem::NoKey => "a dictionary key is not a string",
-            Problem::NoValueForKey => "a dictionary key has no value",
-            Problem::NoDigit => "a digit was expected",
-            Problem::LeadingZero => "a number has a leading zero",
-            Problem::Overflow => "a number is too large",
-            Problem::Trailing => "there is more after the bencoded value",
-            Problem::TooDeep => "lists or dictionaries are nested too deep",
-            Problem::TooMany => "there are too many values",
-        };
-        write!(f, "{what} (byte {})", self.at)
-    }
-}
-
-impl std::error::Error for Error {}
+pub use check::{Error, Limits, Problem};
+use check::{check, string_end};
+pub use write::{DictWriter, Writer};
 
 /// Reads bytes that are exactly one value.
 pub fn parse(bytes: &[u8]) -> Result<Value<'_>, Error> {
@@ -101,107 +39,6 @@ pub fn parse_prefix(bytes: &[u8]) -> Result<(Value<'_>, usize), Error> {
 pub fn parse_prefix_with(bytes: &[u8], limits: Limits) -> Result<(Value<'_>, usize), Error> {
     let len = check(bytes, limits)?;
     Ok((Value { raw: &bytes[..len] }, len))
-}
-
-/// What the innermost open list or dictionary waits for.
-#[derive(Clone, Copy, PartialEq)]
-enum Open {
-    List,
-    Key,
-    Value,
-}
-
-/// Length of the value that `bytes` begin with.
-fn check(bytes: &[u8], limits: Limits) -> Result<usize, Error> {
-    let mut open: Vec<Open> = Vec::new();
-    let mut tokens = 0;
-    let mut at = 0;
-    loop {
-        let error = |problem| Err(Error { problem, at });
-        let Some(&first) = bytes.get(at) else { return error(Problem::Ends) };
-        if first == b'e' {
-            match open.pop() {
-                None => return error(Problem::NoValue),
-                Some(Open::Value) => return error(Problem::NoValueForKey),
-                Some(Open::List | Open::Key) => at += 1,
-            }
-        } else {
-            tokens += 1;
-            if tokens > limits.tokens {
-                return error(Problem::TooMany);
-            }
-            match open.last_mut() {
-                Some(expected @ Open::Key) if first.is_ascii_digit() => *expected = Open::Value,
-                Some(Open::Key) => return error(Problem::NoKey),
-                Some(expected @ Open::Value) => *expected = Open::Key,
-                Some(Open::List) | None => {}
-            }
-            match first {
-                b'l' | b'd' if open.len() >= limits.depth => return error(Problem::TooDeep),
-                b'l' => open.push(Open::List),
-                b'd' => open.push(Open::Key),
-                b'i' => at = integer_end(bytes, at)? - 1,
-                b'0'..=b'9' => at = string_end(bytes, at)? - 1,
-                _ => return error(Problem::NoValue),
-            }
-            at += 1;
-        }
-        if open.is_empty() {
-            return Ok(at);
-        }
-    }
-}
-
-/// One past the integer that begins at `at` with `i`.
-fn integer_end(bytes: &[u8], at: usize) -> Result<usize, Error> {
-    let is_negative = bytes.get(at + 1) == Some(&b'-');
-    let digits = at + 1 + usize::from(is_negative);
-    let (value, end) = digits_at(bytes, digits, i64::MAX as u64 + u64::from(is_negative))?;
-    if is_negative && value == 0 {
-        return Err(Error { problem: Problem::LeadingZero, at: digits });
-    }
-    match bytes.get(end) {
-        Some(b'e') => Ok(end + 1),
-        Some(_) => Err(Error { problem: Problem::NoDigit, at: end }),
-        None => Err(Error { problem: Problem::Ends, at: end }),
-    }
-}
-
-/// One past the string whose length begins at `at`.
-fn string_end(bytes: &[u8], at: usize) -> Result<usize, Error> {
-    let (len, colon) = digits_at(bytes, at, i64::MAX as u64)?;
-    match bytes.get(colon) {
-        Some(b':') => {}
-        Some(_) => return Err(Error { problem: Problem::NoDigit, at: colon }),
-        None => return Err(Error { problem: Problem::Ends, at: colon }),
-    }
-    let room = bytes.len() - (colon + 1);
-    match usize::try_from(len) {
-        Ok(len) if len <= room => Ok(colon + 1 + len),
-        _ => Err(Error { problem: Problem::Ends, at: colon }),
-    }
-}
-
-/// A number up to `max` without leading zeros and one past its last digit.
-fn digits_at(bytes: &[u8], at: usize, max: u64) -> Result<(u64, usize), Error> {
-    let mut value: u64 = 0;
-    let mut end = at;
-    while let Some(digit) = bytes.get(end).filter(|byte| byte.is_ascii_digit()) {
-        if end > at && value == 0 {
-            return Err(Error { problem: Problem::LeadingZero, at });
-        }
-        value = value
-            .checked_mul(10)
-            .and_then(|tens| tens.checked_add(u64::from(digit - b'0')))
-            .filter(|&value| value <= max)
-            .ok_or(Error { problem: Problem::Overflow, at: end })?;
-        end += 1;
-    }
-    if end == at {
-        let problem = if end < bytes.len() { Problem::NoDigit } else { Problem::Ends };
-        return Err(Error { problem, at });
-    }
-    Ok((value, end))
 }
 
 /// A checked value: its exact bytes.
@@ -372,133 +209,9 @@ fn checked_len(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// Writes values one after the other.
-#[derive(Clone, Default, PartialEq, Eq, Debug)]
-pub struct Writer(pub Vec<u8>);
-
-impl Writer {
-    pub fn new() -> Writer {
-        Writer::default()
-    }
-
-    /// The bytes of one dictionary.
-    pub fn dict_bytes(fill: impl FnOnce(&mut DictWriter<'_>)) -> Vec<u8> {
-        let mut writer = Writer::new();
-        writer.dict(fill);
-        writer.0
-    }
-
-    pub fn int(&mut self, value: i64) {
-        self.0.extend_from_slice(format!("i{value}e").as_bytes());
-    }
-
-    /// A string.
-    pub fn bytes(&mut self, value: impl AsRef<[u8]>) {
-        let value = value.as_ref();
-        self.0.extend_from_slice(format!("{}:", value.len()).as_bytes());
-        self.0.extend_from_slice(value);
-    }
-
-    /// A value that is bencoded already.
-    pub fn raw(&mut self, value: impl AsRef<[u8]>) {
-        self.0.extend_from_slice(value.as_ref());
-    }
-
-    pub fn list(&mut self, fill: impl FnOnce(&mut Writer)) {
-        self.0.push(b'l');
-        fill(self);
-        self.0.push(b'e');
-    }
-
-    pub fn dict(&mut self, fill: impl FnOnce(&mut DictWriter<'_>)) {
-        self.0.push(b'd');
-        fill(&mut DictWriter { writer: self, last_key: None });
-        self.0.push(b'e');
-    }
-}
-
-/// Writes a dictionary's entries.
-pub struct DictWriter<'w> {
-    writer: &'w mut Writer,
-    last_key: Option<Vec<u8>>,
-}
-
-impl DictWriter<'_> {
-    /// Writes a key; write its one value with what is returned.
-    ///
-    /// # Panics
-    /// When keys do not come in ascending order: a bug of ours.
-    pub fn key(&mut self, key: impl AsRef<[u8]>) -> &mut Writer {
-        let key = key.as_ref();
-        let is_sorted = self.last_key.as_deref().is_none_or(|last| last < key);
-        assert!(is_sorted, "keys are written in ascending order: {}", key.escape_ascii());
-        self.last_key = Some(key.to_vec());
-        self.writer.bytes(key);
-        self.writer
-    }
-
-    pub fn int(&mut self, key: impl AsRef<[u8]>, value: i64) {
-        self.key(key).int(value);
-    }
-
-    pub fn bytes(&mut self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
-        self.key(key).bytes(value);
-    }
-
-    pub fn raw(&mut self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
-        self.key(key).raw(value);
-    }
-
-    pub fn list(&mut self, key: impl AsRef<[u8]>, fill: impl FnOnce(&mut Writer)) {
-        self.key(key).list(fill);
-    }
-
-    pub fn dict(&mut self, key: impl AsRef<[u8]>, fill: impl FnOnce(&mut DictWriter<'_>)) {
-        self.key(key).dict(fill);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn refusals_say_what_and_where() {
-        let table: &[(&[u8], Problem, usize)] = &[
-            (b"", Problem::Ends, 0),
-            (b"e", Problem::NoValue, 0),
-            (b"x", Problem::NoValue, 0),
-            (b"-1:a", Problem::NoValue, 0),
-            (b"ie", Problem::NoDigit, 1),
-            (b"i+1e", Problem::NoDigit, 1),
-            (b"i-e", Problem::NoDigit, 2),
-            (b"i-", Problem::Ends, 2),
-            (b"i-0e", Problem::LeadingZero, 2),
-            (b"i01e", Problem::LeadingZero, 1),
-            (b"i-01e", Problem::LeadingZero, 2),
-            (b"i1.5e", Problem::NoDigit, 2),
-            (b"i9223372036854775808e", Problem::Overflow, 19),
-            (b"i-9223372036854775809e", Problem::Overflow, 20),
-            (b"i99999999999999999999999e", Problem::Overflow, 19),
-            (b"00:", Problem::LeadingZero, 0),
-            (b"01:a", Problem::LeadingZero, 0),
-            (b"3:ab", Problem::Ends, 1),
-            (b"3ab", Problem::NoDigit, 1),
-            (b"18446744073709551616:a", Problem::Overflow, 19),
-            (b"9223372036854775808:a", Problem::Overflow, 18),
-            (b"9223372036854775807:a", Problem::Ends, 19),
-            (b"di1ei2ee", Problem::NoKey, 1),
-            (b"d1:ae", Problem::NoValueForKey, 4),
-            (b"li1e", Problem::Ends, 4),
-            (b"i1ei2e", Problem::Trailing, 3),
-            (b"lee", Problem::Trailing, 2),
-        ];
-        for (bytes, problem, at) in table {
-            let wanted = Error { problem: *problem, at: *at };
-            assert_eq!(parse(bytes), Err(wanted), "{}", bytes.escape_ascii());
-        }
-        assert_eq!(parse(b"i01e").unwrap_err().to_string(), "a number has a leading zero (byte 1)");
-    }
 
     #[test]
     fn values_are_read_and_every_prefix_is_refused() {
@@ -540,41 +253,5 @@ mod tests {
         for bytes in unsorted {
             assert!(!parse(bytes).unwrap().is_sorted(), "{}", bytes.escape_ascii());
         }
-    }
-
-    #[test]
-    fn bounds_hold() {
-        let nested = |depth: usize| [vec![b'l'; depth], vec![b'e'; depth]].concat();
-        assert!(parse(&nested(100)).is_ok());
-        assert_eq!(parse(&nested(101)), Err(Error { problem: Problem::TooDeep, at: 100 }));
-        assert_eq!(parse(&vec![b'd'; 1_000_000]).unwrap_err().problem, Problem::NoKey);
-        let limits = Limits { depth: 1, tokens: 3 };
-        assert!(parse_with(b"l1:a1:be", limits).is_ok());
-        assert_eq!(parse_with(b"l1:a1:b1:ce", limits), Err(Error { problem: Problem::TooMany, at: 7 }));
-    }
-
-    #[test]
-    fn what_is_written_is_read() {
-        let bytes = Writer::dict_bytes(|d| {
-            d.int("a", i64::MIN);
-            d.list("b", |w| {
-                w.bytes("x");
-                w.int(0);
-            });
-            d.dict("c", |d| d.bytes([0xff, 0], b"y"));
-            d.raw("d", "le");
-        });
-        assert_eq!(bytes, b"d1:ai-9223372036854775808e1:bl1:xi0ee1:cd2:\xff\x001:ye1:dlee");
-        let root = parse(&bytes).unwrap();
-        assert_eq!(root.get("a").and_then(Value::as_int), Some(i64::MIN));
-    }
-
-    #[test]
-    #[should_panic(expected = "ascending order")]
-    fn unsorted_writing_is_a_bug() {
-        Writer::dict_bytes(|d| {
-            d.int("b", 1);
-            d.int("a", 1);
-        });
     }
 }
