@@ -5,7 +5,15 @@
 mod connections;
 #[path = "threads/disk_files.rs"]
 mod disk_files;
+#[path = "threads/disk_resume.rs"]
+mod disk_resume;
+#[path = "threads/exhaustion.rs"]
+mod exhaustion;
+#[path = "threads/pipeline.rs"]
+mod pipeline;
 #[path = "threads/rig.rs"]
 mod rig;
 #[path = "threads/script.rs"]
 mod script;
+#[path = "threads/wakeups.rs"]
+mod wakeups;

@@ -197,3 +197,6 @@ pub fn carry_over(resume: &mut Resume, geometry: &Geometry, journal: &[u8]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
