@@ -7,6 +7,7 @@ use std::sync::mpsc;
 use std::time::Instant;
 
 use nix::sys::resource::{Resource, UsageWho, getrusage, setrlimit};
+use nix::sys::time::TimeValLike;
 use peerlink::base::Span;
 use peerlink::machine::{Closed, Command, Input, Note};
 
@@ -95,8 +96,8 @@ fn child() {
     println!("dial {}", heard(&notes));
     std::io::stdin().read_exact(&mut [0]).unwrap();
     let usage = getrusage(UsageWho::RUSAGE_SELF).unwrap();
-    let busy_us = (usage.user_time().tv_sec() + usage.system_time().tv_sec()) * 1_000_000
-        + i64::from(usage.user_time().tv_usec() + usage.system_time().tv_usec());
+    let micros = |time: nix::sys::time::TimeVal| time.num_microseconds();
+    let busy_us = micros(usage.user_time()) + micros(usage.system_time());
     let wall_us = begin.elapsed().as_micros() as i64;
     assert!(busy_us < 300_000 + wall_us / 3, "spun: {busy_us} of {wall_us} us");
     running.stop();
