@@ -59,6 +59,12 @@ impl Layout {
         self.wanted[file]
     }
 
+    /// The ranges of the torrent, first byte and one past the last, that are zeros and need not be asked for.
+    pub fn pads(&self) -> Vec<(u64, u64)> {
+        let pads = self.files.iter().filter(|file| file.pad && file.len > 0);
+        pads.map(|file| (file.offset, file.offset + file.len)).collect()
+    }
+
     /// Whether any wanted file has a byte in the piece.
     pub fn is_piece_wanted(&self, piece: Piece) -> bool {
         let start = self.geometry.start_of(piece);

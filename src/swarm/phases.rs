@@ -16,6 +16,7 @@ impl Torrent {
         self.phase = Phase::Opening;
         let wanted = wanted_pieces(&self.spec);
         self.picker = Picker::new(self.metainfo.geometry, wanted, self.sequential, &mut out.rng);
+        self.picker.set_pads(self.spec.layout.pads());
         self.picker.bound_active(out.download.total());
         out.job(Job::Open { store: self.store.id, spec: self.spec.clone() });
     }

@@ -32,6 +32,8 @@ pub struct Picker {
     verified: Bitfield,
     wanted: Bitfield,
     sequential: bool,
+    /// Ranges of the torrent that are zeros (BEP 47): nobody is asked for blocks within.
+    pads: Vec<(u64, u64)>,
     /// Most pieces begun at once.
     active_max: usize,
     /// Sum of `free_count` over active pieces.
@@ -50,9 +52,21 @@ impl Picker {
             verified: Bitfield::new(geometry.piece_count()),
             wanted,
             sequential,
+            pads: Vec::new(),
             active_max: 64,
             free_total: 0,
         }
+    }
+
+    /// Blocks within these ranges of the torrent count as stored. In order, not overlapping.
+    pub fn set_pads(&mut self, pads: Vec<(u64, u64)>) {
+        self.pads = pads;
+    }
+
+    fn is_pad(&self, block: Block) -> bool {
+        let start = self.geometry.start_of(block.piece()) + u64::from(block.begin());
+        let at = self.pads.partition_point(|(_, end)| *end <= start);
+        self.pads.get(at).is_some_and(|(from, end)| *from <= start && start + u64::from(block.len()) <= *end)
     }
 
     /// Bounds the pieces begun: at least 64, and enough that `credits` requests find blocks.
@@ -124,6 +138,8 @@ impl Picker {
 
     /// Makes a missing piece active; gives the number of its free blocks.
     fn begin(&mut self, piece: Piece, owner: Option<ConnId>, is_stored: impl Fn(u32) -> bool) -> u32 {
+        let is_pad = |number| self.geometry.block_number(piece, number).is_some_and(|block| self.is_pad(block));
+        let is_stored = |number| is_stored(number) || (!self.pads.is_empty() && is_pad(number));
         let active = Active::new(self.geometry.block_count(piece), owner, is_stored);
         let free_count = active.free_count;
         self.rarity.remove(piece.index());
@@ -511,6 +527,13 @@ mod tests {
         has.set_index(6);
         assert_eq!(s.pick(1, Some(&has), 9), [(6, 0), (6, 1)]);
         assert!(s.pick(2, Some(&has), 9).is_empty());
+    }
+
+    #[test]
+    fn zeros_are_not_asked_for() {
+        let mut s = scene(2, true);
+        s.picker.set_pads(vec![(16_000, 40_000)]);
+        assert_eq!(s.pick(1, None, 9), [(0, 0), (1, 0), (1, 1)]);
     }
 
     #[test]
