@@ -1,7 +1,7 @@
 //! The v2 half of a hybrid torrent (BEP 52): only checked to describe the same files as the v1 half.
 
 use super::File;
-use super::parse::{Entry, Refused, Source, bytes_of, fields};
+use super::parse::{Refused, Source, bytes_of, fields};
 use super::path::clean_part;
 use crate::base::limits;
 use crate::wire::bencode::{Cursor, Value};
@@ -22,17 +22,17 @@ pub(super) fn check(tree: Value<'_>, source: &Source<'_>, piece_len: u32) -> Res
     let differs = Err(Refused::FileTree("lists other files than the v1 half"));
     let mut offset = 0_u64;
     for entry in source.entries() {
-        let Entry { path, len, pad, .. } = entry?;
-        if !pad && len > 0 {
+        let entry = entry?;
+        if !entry.pad && entry.len > 0 {
             if !offset.is_multiple_of(u64::from(piece_len)) {
                 return Err(Refused::FileTree("needs every file to begin with a piece"));
             }
             match tree.next_file()? {
-                Some(v2_len) if v2_len == len && tree.path == path => {}
+                Some(v2_len) if v2_len == entry.len && entry.parts().eq(tree.path.iter().map(String::as_str)) => {}
                 _ => return differs,
             }
         }
-        offset = offset.saturating_add(len);
+        offset = offset.saturating_add(entry.len);
     }
     match tree.next_file()? {
         None => Ok(()),
@@ -103,7 +103,7 @@ impl Tree<'_> {
             if self.entry_counts.len() > limits::PATH_DEPTH {
                 return Err(Refused::FileTree("has too many folders in each other"));
             }
-            self.path.push(clean_part(name));
+            self.path.push(clean_part(name).into_owned());
             self.cursor.step();
             self.entry_counts.push(0);
         }

@@ -1,9 +1,10 @@
 //! Reads .torrent files (BEP 3, 12, 19, 27, 47; the v1 half of BEP 52 hybrids): everything checked, every name safe.
 //!
-//! The file list is walked twice: first to know every folder, then to give every file its place, so a hostile list is
-//! refused before anything is kept of it. Entries that are symbolic links (BEP 47) are listed with no bytes, like
+//! The file list is walked twice: first to know every folder and the whole length, then to give every file its place,
+//! so a hostile list is refused before anything is kept of it. Entries that are symbolic links (BEP 47) are listed with no bytes, like
 //! pad files: they are never created, since where they point to is not the torrent's to say.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
@@ -148,13 +149,11 @@ fn read_info(info: Value<'_>) -> Result<Metainfo, Refused> {
         Some(list) => Source::List { list, name: &name },
         None => Source::Single { info, name: &name },
     };
-    let mut files = read_files(&source)?;
+    let survey = survey(&source)?;
     if let Some(tree) = tree {
         hybrid::check(tree, &source, piece_len)?;
-        hybrid::order_pads(&mut files, &name);
     }
-
-    let total_len = files.last().map_or(0, |last| last.offset + last.len);
+    let total_len = survey.total_len;
     if total_len.div_ceil(u64::from(piece_len)) > u64::from(limits::PIECES) {
         return Err(Refused::TooManyPieces);
     }
@@ -162,6 +161,10 @@ fn read_info(info: Value<'_>) -> Result<Metainfo, Refused> {
     let pieces = bytes_of(pieces).ok_or(Refused::NoPieces)?;
     if pieces.len() as u64 != u64::from(geometry.piece_count()) * 20 {
         return Err(Refused::Pieces { given: pieces.len(), wanted: geometry.piece_count() });
+    }
+    let mut files = place_files(&source, survey)?;
+    if tree.is_some() {
+        hybrid::order_pads(&mut files, &name);
     }
     Ok(Metainfo {
         info_hash,
@@ -219,17 +222,42 @@ pub(super) enum Source<'a> {
     List { list: Value<'a>, name: &'a str },
 }
 
-/// A file as it is described, with a cleaned path.
-pub(super) struct Entry {
-    pub path: Vec<String>,
+/// A file as it is described.
+pub(super) struct Entry<'a> {
+    path: RawPath<'a>,
     pub len: u64,
     pub pad: bool,
-    pub executable: bool,
+    executable: bool,
 }
 
-impl Source<'_> {
+/// A path that is cleaned when it is asked for, so that looking at a file keeps nothing.
+#[derive(Clone, Copy)]
+enum RawPath<'a> {
+    /// The torrent's name alone.
+    Single(&'a str),
+    /// The torrent's name and a list of strings.
+    Listed(&'a str, Value<'a>),
+    /// A pad file without a path, by its length.
+    Pad(u64),
+}
+
+impl<'a> Entry<'a> {
+    /// The cleaned parts of its path.
+    pub(super) fn parts(&self) -> impl Iterator<Item = Cow<'a, str>> + use<'a> {
+        let (name, list, pad_len) = match self.path {
+            RawPath::Single(name) => (Some(name), None, None),
+            RawPath::Listed(name, list) => (Some(name), Some(list), None),
+            RawPath::Pad(len) => (None, None, Some(len)),
+        };
+        let listed = list.into_iter().flat_map(Value::items).filter_map(Value::as_bytes).map(clean_part);
+        let pad = pad_len.into_iter().flat_map(|len| [Cow::Borrowed(".pad"), Cow::Owned(len.to_string())]);
+        name.map(Cow::Borrowed).into_iter().chain(listed).chain(pad)
+    }
+}
+
+impl<'a> Source<'a> {
     /// The files in order; nothing follows an error.
-    pub(super) fn entries(&self) -> Box<dyn Iterator<Item = Result<Entry, Refused>> + '_> {
+    pub(super) fn entries(&self) -> Box<dyn Iterator<Item = Result<Entry<'a>, Refused>> + 'a> {
         match *self {
             Source::Single { info, name } => Box::new(std::iter::once(read_entry(None, info, name))),
             Source::List { list, name } => {
@@ -239,40 +267,50 @@ impl Source<'_> {
     }
 }
 
-fn read_files(source: &Source<'_>) -> Result<Vec<File>, Refused> {
-    let mut places = Places::default();
+/// What one look at all files tells.
+struct Survey {
+    places: Places,
+    file_count: usize,
+    total_len: u64,
+}
+
+fn survey(source: &Source<'_>) -> Result<Survey, Refused> {
+    let mut survey = Survey { places: Places::default(), file_count: 0, total_len: 0 };
     let mut text_len = 0;
-    let mut count = 0;
     for entry in source.entries() {
-        let path = entry?.path;
-        text_len += path.iter().map(|part| part.len() + size_of::<String>()).sum::<usize>();
+        let entry = entry?;
+        survey.file_count += 1;
+        survey.total_len = (survey.total_len.checked_add(entry.len))
+            .ok_or(Refused::Entry(Some(survey.file_count), "is too long"))?;
+        let parts = entry.parts().inspect(|part| text_len += part.len() + size_of::<String>());
+        survey.places.reserve_folders(parts);
         if text_len > limits::PATHS_LEN {
             return Err(Refused::TooMuchText);
         }
-        places.reserve_folders(path.iter().map(String::as_str));
-        count += 1;
     }
-    if count == 0 {
-        return Err(Refused::NoFiles);
-    }
+    if survey.file_count == 0 { Err(Refused::NoFiles) } else { Ok(survey) }
+}
 
-    let mut offset = 0_u64;
+fn place_files(source: &Source<'_>, survey: Survey) -> Result<Vec<File>, Refused> {
+    let Survey { mut places, file_count, .. } = survey;
+    let mut offset = 0;
     let mut files = Vec::new();
-    for (index, entry) in source.entries().enumerate() {
-        let Entry { mut path, len, pad, executable } = entry?;
+    for entry in source.entries() {
+        let entry = entry?;
+        let Entry { len, pad, executable, .. } = entry;
+        let mut path: Vec<String> = entry.parts().map(Cow::into_owned).collect();
         places.place(&mut path, (pad && len > 0).then_some(len)).map_err(|_| Refused::TooManyDuplicates)?;
-        let end = offset.checked_add(len).ok_or(Refused::Entry(Some(index + 1), "is too long"))?;
-        // Only now, so that a list refused for its names has cost nothing.
-        if files.is_empty() {
-            files.reserve_exact(count);
+        // Not before the first names have passed: a list of equal ones costs nothing.
+        if files.len() == limits::DUPLICATE_NAMES {
+            files.reserve_exact(file_count - files.len());
         }
         files.push(File { path, len, offset, pad, executable });
-        offset = end;
+        offset += len;
     }
     Ok(files)
 }
 
-fn read_entry(number: Option<usize>, entry: Value<'_>, name: &str) -> Result<Entry, Refused> {
+fn read_entry<'a>(number: Option<usize>, entry: Value<'a>, name: &'a str) -> Result<Entry<'a>, Refused> {
     let refused = |what| Refused::Entry(number, what);
     if !entry.is_dict() {
         return Err(refused("is described by something other than a dictionary"));
@@ -290,32 +328,28 @@ fn read_entry(number: Option<usize>, entry: Value<'_>, name: &str) -> Result<Ent
     let link = link.filter(|link| is_link && link.is_list());
     if let Some(link) = link {
         // The target is not used; a list that is none is a sign of a broken torrent.
-        parts_of(link).map_err(refused)?.for_each(drop);
+        check_parts(link).map_err(refused)?;
     }
-    let mut is_pad = attr.contains(&b'p');
-    let path = match number {
-        None => vec![name.to_owned()],
-        Some(_) => {
-            let is_path = |path: &Value<'_>| path.is_list();
-            let list =
-                path_utf8.filter(is_path).or(path.filter(is_path)).filter(|list| list.items().next().is_some());
-            match list {
-                Some(list) => {
-                    let parts = parts_of(list).map_err(refused)?.map(clean_part);
-                    std::iter::once(name.to_owned()).chain(parts).collect()
-                }
-                None if is_pad => vec![".pad".into(), len.to_string()],
-                None => return Err(refused("has no path")),
-            }
+    let is_path = |path: &Value<'_>| path.is_list();
+    let list = path_utf8.filter(is_path).or(path.filter(is_path)).filter(|list| list.items().next().is_some());
+    let path = match (number, list) {
+        (None, _) => RawPath::Single(name),
+        (Some(_), Some(list)) => {
+            check_parts(list).map_err(refused)?;
+            RawPath::Listed(name, list)
         }
+        (Some(_), None) if attr.contains(&b'p') => RawPath::Pad(len),
+        (Some(_), None) => return Err(refused("has no path")),
     };
+    let mut entry =
+        Entry { path, len, pad: attr.contains(&b'p') || link.is_some(), executable: attr.contains(&b'x') };
     // What clients did before there were attributes.
-    is_pad |= path.iter().any(|part| part.contains("_____padding_file_"));
-    Ok(Entry { path, len, pad: is_pad || link.is_some(), executable: attr.contains(&b'x') })
+    entry.pad |= entry.parts().any(|part| part.contains("_____padding_file_"));
+    Ok(entry)
 }
 
-/// The parts of a path, checked to be strings and not too many.
-fn parts_of<'a>(list: Value<'a>) -> Result<impl Iterator<Item = &'a [u8]>, &'static str> {
+/// Whether a path is made of strings, and not of too many.
+fn check_parts(list: Value<'_>) -> Result<(), &'static str> {
     for (index, part) in list.items().enumerate() {
         if index >= limits::PATH_DEPTH {
             return Err("lies too deep in folders");
@@ -324,7 +358,7 @@ fn parts_of<'a>(list: Value<'a>) -> Result<impl Iterator<Item = &'a [u8]>, &'sta
             return Err("has a path of something other than strings");
         }
     }
-    Ok(list.items().filter_map(Value::as_bytes))
+    Ok(())
 }
 
 /// The first value of each key, in one pass.

@@ -3,6 +3,7 @@
 //! The results are libtorrent's where it is defined what is right (its tests state them), so that a folder made by
 //! another client is found again.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hasher};
 
@@ -27,12 +28,20 @@ pub fn clean_name(raw: &[u8]) -> Option<String> {
     (!matches!(name.as_str(), "" | "." | "..")).then_some(name)
 }
 
-/// One part of a file's path made safe; a part of which nothing is left is `_`.
-pub fn clean_part(raw: &[u8]) -> String {
+/// One part of a file's path made safe; a part of which nothing is left is `_`. Costs nothing for plain names.
+pub fn clean_part(raw: &[u8]) -> Cow<'_, str> {
+    let is_plain = |&byte: &u8| (b' '..0x7f).contains(&byte) && !matches!(byte, b'/' | b'\\');
+    if raw.len() < limits::NAME_LEN
+        && !matches!(raw, b"" | b"." | b"..")
+        && raw.iter().all(is_plain)
+        && let Ok(plain) = std::str::from_utf8(raw)
+    {
+        return Cow::Borrowed(plain);
+    }
     let part = clean(raw);
     match part.as_str() {
-        "" | "." | ".." => NOTHING.into(),
-        _ => part,
+        "" | "." | ".." => Cow::Borrowed(NOTHING),
+        _ => Cow::Owned(part),
     }
 }
 
@@ -122,11 +131,11 @@ pub struct TooManyDuplicates;
 
 impl Places {
     /// Reserves the folders above a file.
-    pub fn reserve_folders<'p>(&mut self, path: impl IntoIterator<Item = &'p str>) {
+    pub fn reserve_folders(&mut self, path: impl IntoIterator<Item = impl AsRef<str>>) {
         let mut hasher = DefaultHasher::new();
         let mut above = None;
         for part in path {
-            if let Some(folder) = above.replace(fold(&mut hasher, part)) {
+            if let Some(folder) = above.replace(fold(&mut hasher, part.as_ref())) {
                 self.folders.insert(folder);
             }
         }
@@ -229,12 +238,12 @@ mod tests {
 
     #[test]
     fn long_names_are_cut_and_keep_their_extension() {
-        let name = clean_part(format!("{}.torrent", "x".repeat(400)).as_bytes());
+        let name = clean_part(format!("{}.torrent", "x".repeat(400)).as_bytes()).into_owned();
         assert_eq!(name, format!("{}.torrent", "x".repeat(240)));
         assert_eq!(clean_part(&[b'x'; 4_000]).len(), 240);
         assert_eq!(clean_part(&[0xff; 4_000]).len(), 255);
         assert_eq!(clean_part(format!("{}.notanextension", "x".repeat(400)).as_bytes()).len(), 240);
-        let wide = clean_part(format!("{}.\u{1f600}\u{1f600}", "\u{1f600}".repeat(100)).as_bytes());
+        let wide = clean_part(format!("{}.\u{1f600}\u{1f600}", "\u{1f600}".repeat(100)).as_bytes()).into_owned();
         assert!(wide.len() <= 255 && wide.ends_with(".\u{1f600}\u{1f600}"), "{wide}");
     }
 
@@ -243,7 +252,7 @@ mod tests {
         let mut paths: Vec<Vec<String>> =
             files.iter().map(|(path, _)| path.split('/').map(String::from).collect()).collect();
         for path in &paths {
-            places.reserve_folders(path.iter().map(String::as_str));
+            places.reserve_folders(path);
         }
         for (path, (_, is_pad)) in paths.iter_mut().zip(files) {
             places.place(path, is_pad.then_some(1))?;

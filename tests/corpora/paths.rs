@@ -46,7 +46,7 @@ fn sanitize(row: &Value) {
     let elements: Vec<Vec<u8>> = row.at("elements").list().iter().map(table::bytes).collect();
     // Not forced, an element of which nothing is left goes away; forced, it is `_`.
     let cleaned: Vec<String> = match row.at("force").is_true() {
-        Some(true) => elements.iter().map(|element| clean_part(element)).collect(),
+        Some(true) => elements.iter().map(|element| clean_part(element).into_owned()).collect(),
         _ => elements.iter().filter_map(|element| clean_name(element)).collect(),
     };
     assert_eq!(cleaned.join("/"), row.text_at("expect"), "{elements:?}");

@@ -28,7 +28,7 @@ fn bombs() -> Vec<Bomb> {
     let repeated = |part: &[u8]| part.repeat(LEN / part.len());
     let with_files = |name: &str, entry: &[u8]| {
         let list = [b"l".as_slice(), &repeated(entry), b"e"].concat();
-        torrent(name, &list, 16_384)
+        torrent(name, &list, 1 << 29)
     };
     let bomb = |name, bytes, refused| Bomb { name, bytes, refused };
     let deep_path: Vec<u8> = [b"d6:lengthi1e4:pathl".as_slice(), &b"1:a".repeat(101), b"ee"].concat();
@@ -77,7 +77,7 @@ fn torrent(name: &str, files: &[u8], piece_len: i64) -> Vec<u8> {
             info.raw("files", files);
             info.bytes("name", name);
             info.int("piece length", piece_len);
-            info.bytes("pieces", "");
+            info.bytes("pieces", [0; 20]);
         });
     })
 }
