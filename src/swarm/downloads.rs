@@ -340,7 +340,7 @@ impl Torrent {
     pub fn cancel(&mut self, peer: &mut Peer, block: Block, now: Time, out: &mut Outbox) {
         if peer.down.take(block) {
             out.download.give_back(1);
-            self.picker.give_up(block, peer.conn);
+            // The picker has counted the block as received, and what else it asks of this peer stays its own.
             peer.down.remember_cancelled(block);
             peer.last_sent = now;
             out.send(peer.conn, Message::Cancel(block.into()).to_bytes());

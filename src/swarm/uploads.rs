@@ -62,8 +62,7 @@ impl Up {
         while let Some(&next) = self.wanted.front() {
             let follows = run.last().is_none_or(|last| last.piece() == next.piece() && last.end() == next.begin());
             let start = run.first().map_or(next.begin(), |first| first.begin());
-            let fits = next.end() - start <= RUN_LEN;
-            if !follows || !fits || run.len() as u32 >= credits {
+            if !follows || next.end() - start > RUN_LEN || run.len() as u32 >= credits {
                 break;
             }
             self.wanted.pop_front();
