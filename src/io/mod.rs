@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod conn;
 pub mod console;
+pub mod create;
 pub mod descriptors;
 pub mod disk;
 pub mod files;
