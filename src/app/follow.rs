@@ -29,6 +29,8 @@ pub enum Purpose {
 pub enum Say {
     /// A line of results.
     Out(String),
+    /// A line about how it goes, which may get lost where nobody reads.
+    Event(String),
     /// A line for people.
     Err(String),
     /// The live line.
@@ -81,15 +83,15 @@ pub struct Follow {
     purpose: Purpose,
     style: Style,
     torrents: Vec<Followed>,
-    /// When the last plain line was said.
-    plain_at: Span,
+    /// When the last plain line was said, and what it was.
+    plain: (Span, String),
     is_stopping: bool,
 }
 
 impl Follow {
     /// Follows these torrents, whose ids are their places.
     pub fn new(purpose: Purpose, style: Style, torrents: Vec<Followed>) -> Follow {
-        Follow { purpose, style, torrents, plain_at: Span::ZERO, is_stopping: false }
+        Follow { purpose, style, torrents, plain: Default::default(), is_stopping: false }
     }
 
     pub fn torrents(&self) -> &[Followed] {
@@ -217,7 +219,7 @@ impl Follow {
         let Some(followed) = self.at(torrent) else { return };
         if json {
             let level = if level == Level::Warning { "warning" } else { "info" };
-            say.push(Say::Out(named("message", followed).text("level", level).text("text", text).line()));
+            say.push(Say::Event(named("message", followed).text("level", level).text("text", text).line()));
         } else if !quiet || level == Level::Warning {
             say.push(Say::Err(format!("{}: {text}", followed.metainfo.name)));
         }
@@ -230,13 +232,16 @@ impl Follow {
         let Some((followed, row)) = followed.and_then(|f| Some((f, f.row.as_ref()?))) else { return };
         if json {
             let info_hash = followed.metainfo.info_hash.to_string();
-            say.push(Say::Out(progress::event(&followed.metainfo.name, &info_hash, row)));
+            say.push(Say::Event(progress::event(&followed.metainfo.name, &info_hash, row)));
         } else if quiet {
         } else if live {
             say.push(Say::Live(self.line()));
-        } else if now.0.saturating_sub(self.plain_at.0) >= PLAIN_INTERVAL.0 {
-            self.plain_at = now;
-            say.push(Say::Err(self.line()));
+        } else if now.0.saturating_sub(self.plain.0.0) >= PLAIN_INTERVAL.0 {
+            let line = self.line();
+            if line != self.plain.1 {
+                say.push(Say::Err(line.clone()));
+            }
+            self.plain = (now, line);
         }
     }
 
@@ -392,7 +397,7 @@ mod tests {
     fn objects_and_live_lines_replace_plain_ones() {
         let mut run = follow(GET, Style { json: true, ..PLAIN }, 1);
         let said = run.note(Span::ZERO, row_of(0, 0));
-        assert!(matches!(&said[..], [Say::Out(line)] if line.starts_with("{\"event\":\"progress\"")));
+        assert!(matches!(&said[..], [Say::Event(line)] if line.starts_with("{\"event\":\"progress\"")));
         let mut run = follow(GET, Style { live: true, ..PLAIN }, 2);
         let said = run.note(Span::ZERO, row_of(1, 0));
         assert!(matches!(&said[..], [Say::Live(line)] if line.starts_with("[0 of 2]  a.txt  42.2%")), "{said:?}");
@@ -400,5 +405,6 @@ mod tests {
         assert_eq!(run.note(Span::secs(29), row_of(0, 1)), []);
         assert_eq!(run.note(Span::secs(30), row_of(0, 1)).len(), 1);
         assert_eq!(run.note(Span::secs(31), row_of(0, 1)), []);
+        assert_eq!(run.note(Span::secs(60), row_of(0, 1)), [], "nothing new");
     }
 }

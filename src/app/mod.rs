@@ -3,12 +3,16 @@
 pub mod args;
 pub mod argv;
 pub mod config;
+pub mod create;
 pub mod exit;
 pub mod file;
 pub mod follow;
+pub mod get;
 pub mod invocation;
 pub mod json;
 pub mod progress;
+pub mod run;
+pub mod seed;
 pub mod settings;
 pub mod show;
 pub mod source;
@@ -123,9 +127,9 @@ fn command(asked: &Invocation, settings: &Settings, console: &Console) -> Result
     match asked.command {
         Command::Show => show::run(first, as_json, console)?,
         Command::Config => config::run(settings, &environment, as_json, console),
-        Command::Get | Command::Seed | Command::Create => {
-            return Err(Failure::new(Exit::Other, "this command is not there yet"));
-        }
+        Command::Get => return get::run(&asked.paths, settings, &environment, console),
+        Command::Seed => return seed::run(&asked.paths, settings, &environment, console),
+        Command::Create => return create::run(first, settings, console),
     }
     Ok(Exit::Done)
 }

@@ -42,7 +42,7 @@ pub enum Stream {
 
 enum Item {
     Line(Stream, String),
-    Result(String),
+    Result(Vec<u8>),
     Live(Option<String>),
     End,
 }
@@ -75,7 +75,16 @@ impl Console {
     /// What a command was asked for, in whole lines: never dropped. Foreign text in it was made harmless before.
     pub fn result(&self, text: impl Into<String>) {
         // The thread always empties its queue, so this waits for it at most a moment.
-        let _ = self.queue.send(Item::Result(text.into()));
+        let mut text: String = text.into();
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
+        self.result_bytes(text.into_bytes());
+    }
+
+    /// As [`Console::result`], for what is no text.
+    pub fn result_bytes(&self, bytes: Vec<u8>) {
+        let _ = self.queue.send(Item::Result(bytes));
     }
 
     /// Replaces the live line; None takes it away. Nothing happens where there is no terminal.
@@ -225,8 +234,8 @@ impl Writer {
     /// Takes one item in; true for the end.
     fn apply(&mut self, item: Item) -> bool {
         match item {
-            Item::Line(stream, text) => self.queue(stream, &harmless(&text), false),
-            Item::Result(text) => self.queue(Stream::Out, text.strip_suffix('\n').unwrap_or(&text), true),
+            Item::Line(stream, text) => self.queue(stream, (harmless(&text) + "\n").as_bytes(), false),
+            Item::Result(bytes) => self.queue(Stream::Out, &bytes, true),
             Item::Live(text) => {
                 self.live = text.as_deref().map(harmless);
                 if self.live.is_none() {
@@ -243,14 +252,13 @@ impl Writer {
         false
     }
 
-    fn queue(&mut self, stream: Stream, text: &str, must_keep: bool) {
+    fn queue(&mut self, stream: Stream, bytes: &[u8], must_keep: bool) {
         self.erase();
         let port = &mut self.ports[if self.is_joined || stream == Stream::Err { 1 } else { 0 }];
-        if port.waiting.len() + text.len() > BACKLOG_LEN && !must_keep {
+        if port.waiting.len() + bytes.len() > BACKLOG_LEN && !must_keep {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         } else if port.file.is_some() {
-            port.waiting.extend(text.bytes());
-            port.waiting.push_back(b'\n');
+            port.waiting.extend(bytes);
         }
     }
 
@@ -280,7 +288,11 @@ impl Writer {
         if self.ports[1].waiting.len() < WRITE_LEN {
             let count = self.dropped.swap(0, Ordering::Relaxed);
             if count > 0 {
-                self.queue(Stream::Err, &format!("({count} lines were dropped: nobody read them in time)"), true);
+                self.queue(
+                    Stream::Err,
+                    format!("({count} lines were dropped: nobody read them in time)\n").as_bytes(),
+                    true,
+                );
             }
         }
     }

@@ -15,11 +15,6 @@ use crate::base::{Geometry, Piece, limits};
 const FILES_MAX: usize = 200_000;
 /// Read at once by each thread.
 const READ_LEN: usize = 256 * 1024;
-/// Pieces to aim at: few enough for a small file, enough to share well.
-const PIECES_AIM: u64 = 1_500;
-/// Shortest and longest piece that is chosen without being asked for.
-const PIECE_LENS: (u32, u32) = (16 * 1024, 16 * 1024 * 1024);
-
 /// A file that was found.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FoundFile {
@@ -28,6 +23,8 @@ pub struct FoundFile {
     pub len: u64,
     /// First byte within the torrent.
     pub offset: u64,
+    /// Somebody may run it.
+    pub executable: bool,
     modified: (i64, i64),
 }
 
@@ -92,7 +89,8 @@ impl Found {
             return Err(format!("{} holds more than {FILES_MAX} files", self.root.display()));
         }
         let modified = (about.mtime(), about.mtime_nsec());
-        self.files.push(FoundFile { parts, len: about.len(), offset: 0, modified });
+        let executable = about.mode() & 0o111 != 0;
+        self.files.push(FoundFile { parts, len: about.len(), offset: 0, executable, modified });
         Ok(())
     }
 
@@ -144,13 +142,6 @@ fn changed(path: &Path) -> String {
     format!("{} changed while it was read; try again when it is finished", path.display())
 }
 
-/// A power of two that makes about 1 500 pieces.
-pub fn choose_piece_len(total_len: u64) -> u32 {
-    let (min, max) = PIECE_LENS;
-    let aim = u32::try_from(total_len / PIECES_AIM).unwrap_or(u32::MAX);
-    aim.checked_next_power_of_two().unwrap_or(max).clamp(min, max)
-}
-
 /// What other threads see of the hashing, and how they end it.
 #[derive(Debug, Default)]
 pub struct Watch {
@@ -164,12 +155,17 @@ pub struct Watch {
 ///
 /// # Errors
 /// A file that cannot be read or changed meanwhile, in one line.
-pub fn hash(found: &Found, piece_len: u32, thread_count: usize, watch: &Watch) -> Result<Option<Vec<u8>>, String> {
+pub fn hash(
+    found: &Found,
+    piece_len: u32,
+    thread_count: usize,
+    watch: &Watch,
+) -> Result<Option<Vec<[u8; 20]>>, String> {
     let geometry = Geometry::new(found.total_len, piece_len).ok_or("too much data for one torrent")?;
     if geometry.piece_count() > limits::PIECES {
         return Err(format!("more than {} pieces: take longer ones (--piece-length)", limits::PIECES));
     }
-    let mut digests = vec![0; geometry.piece_count() as usize * 20];
+    let mut digests = vec![[0; 20]; geometry.piece_count() as usize];
     let next = AtomicU32::new(0);
     let results = Mutex::new(&mut digests);
     let trouble: Mutex<Option<String>> = Mutex::new(None);
@@ -179,8 +175,7 @@ pub fn hash(found: &Found, piece_len: u32, thread_count: usize, watch: &Watch) -
             let Some(piece) = geometry.piece(next.fetch_add(1, Ordering::Relaxed)) else { return };
             match reader.digest(&geometry, piece, watch) {
                 Ok(digest) => {
-                    let mut results = results.lock().expect("no holder of this lock panics");
-                    results[piece.at() * 20..][..20].copy_from_slice(&digest);
+                    results.lock().expect("no holder of this lock panics")[piece.at()] = digest;
                 }
                 Err(why) => {
                     trouble.lock().expect("no holder of this lock panics").get_or_insert(why);
@@ -331,7 +326,7 @@ mod tests {
         let found = walk(&dir.path().join("t")).unwrap();
         let all: Vec<u8> =
             ["a", "b", "c", "d"].iter().flat_map(|n| fs::read(dir.path().join("t").join(n)).unwrap()).collect();
-        let expected: Vec<u8> = all.chunks(32_768).flat_map(|piece| Sha1::digest(piece).to_vec()).collect();
+        let expected: Vec<[u8; 20]> = all.chunks(32_768).map(|piece| Sha1::digest(piece).into()).collect();
         for threads in [1, 2, 5] {
             let watch = Watch::default();
             assert_eq!(hash(&found, 32_768, threads, &watch).unwrap().as_ref(), Some(&expected));
@@ -343,13 +338,6 @@ mod tests {
         assert!(hash(&found, 32_768, 2, &Watch::default()).unwrap_err().contains("changed"));
         fs::remove_file(dir.path().join("t/a")).unwrap();
         assert!(hash(&found, 32_768, 2, &Watch::default()).unwrap_err().contains("cannot read"));
-    }
-
-    #[test]
-    fn piece_lengths_fit_the_size() {
-        for (len, piece_len) in [(1, 16 << 10), (64 << 20, 64 << 10), (1 << 30, 1 << 20), (u64::MAX, 16 << 20)] {
-            assert_eq!(choose_piece_len(len), piece_len);
-        }
     }
 
     #[test]

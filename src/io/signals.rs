@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::low_level::pipe;
@@ -21,25 +21,38 @@ pub enum Signal {
     HangUp,
 }
 
-/// Calls `on_signal` for each signal from now on. One that was ignored when the process started (`nohup`) stays so.
+type Handler = Arc<dyn Fn(Signal) + Send + Sync>;
+
+/// Who is called now. None until the first watcher comes.
+static HANDLER: Mutex<Option<Handler>> = Mutex::new(None);
+
+/// Calls `on_signal` for each signal from now on, instead of what was called before. A signal that was ignored when
+/// the process started (`nohup`) stays so.
 ///
 /// # Errors
 /// When the process has no thread or descriptor left; text for people.
 pub fn watch(on_signal: impl Fn(Signal) + Send + Sync + 'static) -> Result<(), String> {
-    let on_signal = Arc::new(on_signal);
+    let before = HANDLER.lock().expect("no holder of this lock panics").replace(Arc::new(on_signal));
+    if before.is_some() {
+        return Ok(());
+    }
     let ignored = ignored();
     if ignored & bit(SIGINT) == 0 {
-        let on_signal = on_signal.clone();
-        ctrlc::set_handler(move || on_signal(Signal::Interrupt))
-            .map_err(|e| format!("cannot watch for Ctrl-C: {e}"))?;
+        ctrlc::set_handler(|| call(Signal::Interrupt)).map_err(|e| format!("cannot watch for Ctrl-C: {e}"))?;
     }
     for (number, signal) in [(SIGTERM, Signal::Terminate), (SIGHUP, Signal::HangUp)] {
         if ignored & bit(number) == 0 {
-            let on_signal = on_signal.clone();
-            watch_one(number, move || on_signal(signal)).map_err(|e| format!("cannot watch for signals: {e}"))?;
+            watch_one(number, move || call(signal)).map_err(|e| format!("cannot watch for signals: {e}"))?;
         }
     }
     Ok(())
+}
+
+fn call(signal: Signal) {
+    let handler = HANDLER.lock().expect("no holder of this lock panics").clone();
+    if let Some(handler) = handler {
+        handler(signal);
+    }
 }
 
 /// The handler writes a byte into a socket pair; a thread reads it.

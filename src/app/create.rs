@@ -1,0 +1,164 @@
+//! `peerlink create`: makes a torrent of a file or folder; `seed PATH` starts the same way.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::exit::{Exit, Failure};
+use super::json::Object;
+use super::progress;
+use super::settings::{Settings, shown};
+use crate::base::limits;
+use crate::base::text::{harmless, size};
+use crate::io::console::{Console, Stream};
+use crate::io::create::{self, Found, Watch};
+use crate::io::signals;
+use crate::metainfo::Metainfo;
+use crate::metainfo::create::{NewFile, Recipe, create as encode, piece_len_for};
+
+/// Between progress lines on a terminal.
+const SHOW_EVERY: Duration = Duration::from_millis(200);
+
+/// A torrent that was just made.
+pub struct Made {
+    pub metainfo: Metainfo,
+    pub bytes: Vec<u8>,
+    /// Where its data lies: the folder above the shared file or folder.
+    pub dir: PathBuf,
+}
+
+/// Makes a torrent and writes it.
+///
+/// # Errors
+/// One line, with code 2 for what cannot be shared, 5 for the disk, 130 when it was interrupted.
+pub fn run(path: &str, settings: &Settings, console: &Console) -> Result<Exit, Failure> {
+    let to_stdout = settings.text("output") == Some("-");
+    let target = settings.path("output")?;
+    if let Some(target) = target.as_ref().filter(|_| !to_stdout) {
+        refuse_existing(target, settings)?;
+    }
+    let made = make(Path::new(path), settings, console)?;
+    if to_stdout {
+        console.result_bytes(made.bytes);
+        return Ok(Exit::Done);
+    }
+    let default = || PathBuf::from(format!("{}.torrent", made.metainfo.name));
+    let target = target.unwrap_or_else(default);
+    write(&target, &made, settings.switch("force"))?;
+    tell(&target, &made, settings, console);
+    Ok(Exit::Done)
+}
+
+/// Better now than after an hour of hashing.
+fn refuse_existing(target: &Path, settings: &Settings) -> Result<(), Failure> {
+    if target.symlink_metadata().is_ok() && !settings.switch("force") {
+        let text = format!("{} exists already (--force replaces it)", shown(target));
+        return Err(Failure::usage(text));
+    }
+    Ok(())
+}
+
+/// Writes the .torrent file.
+///
+/// # Errors
+/// Code 2 where something is in the way, 5 for the disk.
+pub fn write(target: &Path, made: &Made, replace: bool) -> Result<(), Failure> {
+    create::write_file(target, &made.bytes, replace).map_err(|why| {
+        let exit = if why.contains("exists already") { Exit::Usage } else { Exit::Disk };
+        Failure::new(exit, harmless(&why))
+    })
+}
+
+/// Says what was made.
+pub fn tell(target: &Path, made: &Made, settings: &Settings, console: &Console) {
+    let metainfo = &made.metainfo;
+    let info_hash = metainfo.info_hash.to_string();
+    let len = metainfo.geometry.total_len();
+    if settings.switch("json") {
+        let object = Object::event("created").text("name", &metainfo.name).text("info_hash", &info_hash);
+        let object = object.text("path", &target.to_string_lossy()).number("size", len);
+        console.result(object.number("pieces", metainfo.geometry.piece_count()).line());
+    } else if !settings.switch("quiet") {
+        let name = harmless(&metainfo.name);
+        console.result(format!("{}: {name} ({}), info hash {info_hash}", shown(target), size(len)));
+    }
+}
+
+/// Walks, hashes and describes; the live line tells how far it is.
+///
+/// # Errors
+/// As [`run`].
+pub fn make(path: &Path, settings: &Settings, console: &Console) -> Result<Made, Failure> {
+    let usage = |why: String| Failure::usage(harmless(&why));
+    let found = create::walk(path).map_err(usage)?;
+    if found.skipped_count > 0 && !settings.switch("quiet") {
+        let count = found.skipped_count;
+        console.line(Stream::Err, format!("{count} links, pipes or devices are left out"));
+    }
+    let piece_len = piece_len(&found, settings)?;
+    let hashes = hash(&found, piece_len, console)?;
+    let dir = found.root.parent().unwrap_or(Path::new("/")).to_path_buf();
+    let (bytes, metainfo) = encode(recipe(found, piece_len, hashes, settings)).map_err(|e| usage(e.to_string()))?;
+    Ok(Made { metainfo, bytes, dir })
+}
+
+fn piece_len(found: &Found, settings: &Settings) -> Result<u32, Failure> {
+    let Some(len) = settings.size("piece-length") else { return Ok(piece_len_for(found.total_len)) };
+    let fits = len.is_power_of_two() && len <= u64::from(limits::PIECE_LEN);
+    let refused = || Failure::usage("--piece-length must be a power of two from 16K to 512M");
+    u32::try_from(len).ok().filter(|_| fits).ok_or_else(refused)
+}
+
+fn hash(found: &Found, piece_len: u32, console: &Console) -> Result<Vec<[u8; 20]>, Failure> {
+    let watch = Arc::new(Watch::default());
+    let seen = watch.clone();
+    let stop = move |_| seen.stop.store(true, Ordering::Relaxed);
+    signals::watch(stop).map_err(|why| Failure::new(Exit::Other, why))?;
+    let thread_count = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+    let (name, total) = (&found.name, found.total_len);
+    let is_over = AtomicBool::new(false);
+    let result = std::thread::scope(|scope| {
+        let show = || {
+            while !is_over.load(Ordering::Relaxed) {
+                let done = watch.done_len.load(Ordering::Relaxed);
+                console.live(Some(format!("{name}  hashing {} of {}", progress::percent(done, total), size(total))));
+                std::thread::park_timeout(SHOW_EVERY);
+            }
+        };
+        let shower = console.is_live().then(|| scope.spawn(show));
+        let result = create::hash(found, piece_len, thread_count, &watch);
+        is_over.store(true, Ordering::Relaxed);
+        if let Some(shower) = shower {
+            shower.thread().unpark();
+        }
+        result
+    });
+    console.live(None);
+    match result {
+        Ok(Some(hashes)) => Ok(hashes),
+        Ok(None) => Err(Failure::new(Exit::Interrupted, "stopped; nothing was written")),
+        Err(why) => Err(Failure::new(Exit::Disk, harmless(&why))),
+    }
+}
+
+fn recipe(found: Found, piece_len: u32, hashes: Vec<[u8; 20]>, settings: &Settings) -> Recipe {
+    let text = |name: &str| settings.text(name).map(str::to_string);
+    let files = found.files.into_iter();
+    let files = files.map(|file| NewFile { path: file.parts, len: file.len, executable: file.executable });
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let date = now.ok().and_then(|since| i64::try_from(since.as_secs()).ok());
+    Recipe {
+        name: found.name,
+        files: files.collect(),
+        piece_len,
+        hashes,
+        tiers: settings.tiers("tracker"),
+        private: settings.switch("private"),
+        comment: text("comment"),
+        created_by: Some(concat!("peerlink ", env!("CARGO_PKG_VERSION")).to_string()),
+        source: text("source"),
+        web_seeds: settings.tiers("web-seed").into_iter().flatten().collect(),
+        creation_date: date.filter(|_| !settings.switch("no-date")),
+    }
+}

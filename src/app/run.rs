@@ -1,0 +1,224 @@
+//! A run of the client: starts reactor and node, feeds them torrents, carries out what [`super::follow`] says, ends
+//! on signals.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::exit::{Exit, Failure};
+use super::follow::{Follow, Followed, Purpose, Say, Style};
+use super::json::Object;
+use super::settings::Settings;
+use crate::base::{PeerId, Span, TorrentId, limits};
+use crate::io::console::{Console, Stream};
+use crate::io::reactor::{Ended, Handle, Next, Options, Reactor};
+use crate::io::signals::{self, Signal};
+use crate::machine::{AddTorrent, Note};
+use crate::metainfo::Metainfo;
+use crate::node::Node;
+
+/// Torrents of one run; they are handed over in one go.
+pub const TORRENTS_MAX: usize = 200;
+/// A run that was told to stop and has not by then is ended anyway: what is on disk is consistent at any moment.
+const STOP_LATEST: Duration = Duration::from_secs(4);
+/// Between rows, with and without a live line.
+const ROWS: (Span, Span) = (Span::millis(500), Span::secs(1));
+/// Memory that the defaults of [`limits`] stand for.
+const MEMORY_DEFAULT: u64 = 32 << 20;
+
+/// A torrent to work on.
+#[derive(Debug)]
+pub struct Item {
+    pub metainfo: Arc<Metainfo>,
+    /// Absolute folder.
+    pub dir: PathBuf,
+    /// Per file; empty for all.
+    pub wanted: Vec<bool>,
+}
+
+/// Works on the torrents until they are done or somebody says stop.
+///
+/// # Errors
+/// What keeps it from starting.
+pub fn run(
+    purpose: Purpose,
+    items: Vec<Item>,
+    settings: &Settings,
+    state_dir: PathBuf,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    check(&items)?;
+    let style = Style { json: settings.switch("json"), quiet: settings.switch("quiet"), live: console.is_live() };
+    let reactor = start(settings, state_dir)?;
+    tell_port(&reactor, settings, style, console);
+    let handle = reactor.handle();
+    let (seed, key, peer_id) = identity()?;
+    log::debug!("peer id {peer_id:?}, seed {seed}");
+    let mut node = Node::new(peer_id, key);
+    let followed = items.iter().map(|item| Followed::new(item.metainfo.clone(), item.dir.clone(), &item.wanted));
+    let mut follow = Follow::new(purpose, style, followed.collect());
+    handle.note(Note::Watch { interval: if style.live { ROWS.0 } else { ROWS.1 } });
+    for (number, item) in items.into_iter().enumerate() {
+        if !handle.note(Note::Add(Box::new(add(number, item, settings)))) {
+            return Err(Failure::usage("too many torrents for one run"));
+        }
+    }
+    let signal = watch_signals(handle)?;
+    let began = Instant::now();
+    let mut errands: Vec<JoinHandle<()>> = Vec::new();
+    let ended = reactor.run(&mut node, &mut |note| {
+        let now = Span::millis(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX / 1000));
+        let mut next = Next::Go;
+        for say in follow.note(now, note) {
+            match say {
+                Say::Done(number) => errands.extend(run_on_done(settings, &follow.torrents()[number])),
+                Say::Stop => next = Next::Stop,
+                other => print(other, console),
+            }
+        }
+        next
+    });
+    console.live(None);
+    match ended {
+        Ok(Ended::Saved) => {}
+        Ok(Ended::Late) => log::warn!("not everything could be saved in time; some of it will be checked again"),
+        Err(e) => return Err(Failure::new(Exit::Other, format!("the loop ended: {e}"))),
+    }
+    let by_signal = by_signal(signal.load(Ordering::Relaxed));
+    let (exit, say) = follow.end(by_signal);
+    say.into_iter().for_each(|say| print(say, console));
+    if by_signal.is_none() {
+        errands.into_iter().for_each(|errand| drop(errand.join()));
+    }
+    Ok(exit)
+}
+
+fn check(items: &[Item]) -> Result<(), Failure> {
+    if items.len() > TORRENTS_MAX {
+        return Err(Failure::usage(format!("more than {TORRENTS_MAX} torrents for one run")));
+    }
+    let mut hashes: Vec<_> = items.iter().map(|item| item.metainfo.info_hash).collect();
+    hashes.sort();
+    match hashes.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(Failure::usage(format!("torrent {} is given twice", pair[0]))),
+        None => Ok(()),
+    }
+}
+
+fn start(settings: &Settings, state_dir: PathBuf) -> Result<Reactor, Failure> {
+    std::fs::create_dir_all(&state_dir).map_err(|e| {
+        let shown = super::settings::shown(&state_dir);
+        Failure::new(Exit::Disk, format!("cannot make the state folder {shown} (--state-dir): {e}"))
+    })?;
+    let (seed, ..) = identity()?;
+    let memory = settings.size("memory").unwrap_or(MEMORY_DEFAULT);
+    let scaled = |default: u64, min: u64| {
+        (u128::from(default) * u128::from(memory) / u128::from(MEMORY_DEFAULT)).clamp(u128::from(min), 1 << 16) as u32
+    };
+    let mut options = Options::new(state_dir);
+    options.pool_blocks = scaled(limits::POOL_BLOCKS as u64, 2 * limits::READ_BLOCKS as u64) as usize;
+    options.download_credits = scaled(u64::from(limits::DOWNLOAD_CREDITS), 64);
+    options.upload_credits = scaled(u64::from(options.upload_credits), 32);
+    options.job_slots = options.pool_blocks + options.upload_credits as usize + 64;
+    options.bind = settings.list("bind").iter().filter_map(|text| text.parse().ok()).collect();
+    options.port = settings.count("port").map(|port| port as u16);
+    options.seed = seed;
+    Reactor::new(options).map_err(|e| Failure::new(Exit::Other, e.to_string()))
+}
+
+/// Tells the port where somebody has to know it: any was asked for, or a script listens.
+fn tell_port(reactor: &Reactor, settings: &Settings, style: Style, console: &Console) {
+    let port = reactor.port();
+    if style.json {
+        console.result(Object::event("listening").number("port", port).line());
+    } else if settings.count("port") == Some(0) {
+        console.result(format!("listening on port {port}"));
+    }
+    if let Some(remark) = reactor.remark().filter(|_| !style.quiet) {
+        console.line(Stream::Err, remark);
+    }
+}
+
+/// What must differ between processes: the generator's seed, the trackers' key, the peer id (BEP 20).
+fn identity() -> Result<(u64, u32, PeerId), Failure> {
+    let mut random = [0; 24];
+    getrandom::fill(&mut random).map_err(|e| Failure::new(Exit::Other, format!("no random numbers: {e}")))?;
+    let number = |range: std::ops::Range<usize>| random[range].iter().fold(0u64, |n, byte| n << 8 | u64::from(*byte));
+    let mut peer_id = *b"-PL0100-............";
+    for (byte, chance) in peer_id[8..].iter_mut().zip(&random[12..]) {
+        *byte = b"0123456789abcdefghijklmnopqrstuv"[usize::from(chance & 31)];
+    }
+    Ok((number(0..8), number(8..12) as u32, PeerId(peer_id)))
+}
+
+fn add(number: usize, item: Item, settings: &Settings) -> AddTorrent {
+    AddTorrent {
+        torrent: TorrentId(number as u32),
+        metainfo: item.metainfo,
+        dir: item.dir,
+        wanted: item.wanted,
+        peers: settings.peers("peer"),
+        trackers: settings.tiers("tracker"),
+        sequential: settings.switch("sequential"),
+        peers_max: settings.count("max-peers").unwrap_or(limits::PEERS_MAX as u64) as usize,
+        recheck: settings.switch("recheck"),
+    }
+}
+
+fn print(say: Say, console: &Console) {
+    match say {
+        Say::Out(line) => console.result(line),
+        Say::Event(line) => console.line(Stream::Out, line),
+        Say::Err(line) => console.line(Stream::Err, line),
+        Say::Live(line) => console.live(Some(line)),
+        Say::Done(_) | Say::Stop => {}
+    }
+}
+
+/// The first signal winds down, with a limit; the second one ends at once.
+fn watch_signals(handle: Handle) -> Result<Arc<AtomicU8>, Failure> {
+    let seen = Arc::new(AtomicU8::new(0));
+    let flag = seen.clone();
+    let on_signal = move |signal: Signal| {
+        let number = 1 + signal as u8;
+        if flag.swap(number, Ordering::Relaxed) != 0 {
+            std::process::exit(by_signal(number).unwrap_or(Exit::Stopped) as i32);
+        }
+        handle.stop();
+        let late = move || {
+            std::thread::sleep(STOP_LATEST);
+            std::process::exit(by_signal(number).unwrap_or(Exit::Stopped) as i32);
+        };
+        let _ = std::thread::Builder::new().name("stop".into()).stack_size(64 * 1024).spawn(late);
+    };
+    signals::watch(on_signal).map_err(|why| Failure::new(Exit::Other, why))?;
+    Ok(seen)
+}
+
+fn by_signal(number: u8) -> Option<Exit> {
+    match number {
+        0 => None,
+        1 => Some(Exit::Interrupted),
+        _ => Some(Exit::Stopped),
+    }
+}
+
+/// Runs what `--on-done` says, without waiting for it.
+fn run_on_done(settings: &Settings, followed: &Followed) -> Option<JoinHandle<()>> {
+    let command = settings.text("on-done")?.to_string();
+    let mut shell = std::process::Command::new("/bin/sh");
+    shell.arg("-c").arg(&command).stdin(Stdio::null());
+    // What it prints is no result of ours.
+    shell.stdout(std::io::stderr());
+    shell.env("PEERLINK_NAME", &followed.metainfo.name).env("PEERLINK_DIR", &followed.dir);
+    shell.env("PEERLINK_INFO_HASH", followed.metainfo.info_hash.to_string());
+    let wait = move || match shell.status() {
+        Ok(status) if status.success() => {}
+        Ok(status) => log::warn!("--on-done: {status}"),
+        Err(e) => log::warn!("--on-done: cannot run /bin/sh: {e}"),
+    };
+    std::thread::Builder::new().name("on-done".into()).stack_size(128 * 1024).spawn(wait).ok()
+}

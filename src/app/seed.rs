@@ -1,0 +1,82 @@
+//! `peerlink seed`: shares torrents whose data is there, and files and folders of which it makes torrents.
+
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::create;
+use super::exit::{Exit, Failure};
+use super::follow::Purpose;
+use super::run::{self, Item};
+use super::settings::{Environment, Origin, Settings, shown};
+use super::source;
+use crate::base::limits;
+use crate::io::console::Console;
+
+/// Shares until somebody says stop.
+///
+/// # Errors
+/// What keeps it from starting; what goes wrong later is in the exit code.
+pub fn run(
+    sources: &[String],
+    settings: &Settings,
+    environment: Environment<'_>,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    let state_dir = settings.state_dir(environment)?;
+    let data = |source: &String| !is_torrent(source);
+    let data_count = sources.iter().filter(|source| data(source)).count();
+    if data_count > 0 && settings.effective("dir").origin == Origin::Flag {
+        return Err(Failure::usage("--dir is for .torrent files; a file or folder is shared from where it is"));
+    }
+    if data_count != 1 && settings.effective("output").origin == Origin::Flag {
+        return Err(Failure::usage("--output takes the torrent made of one file or folder"));
+    }
+    let dir = settings.path("dir")?.ok_or_else(|| Failure::usage("--dir: it is empty"))?;
+    let mut items = Vec::new();
+    for source in sources {
+        items.push(if is_torrent(source) {
+            Item { metainfo: Arc::new(source::read(source)?), dir: dir.clone(), wanted: Vec::new() }
+        } else {
+            made_of(source, &state_dir, settings, console)?
+        });
+    }
+    run::run(Purpose::Seed, items, settings, state_dir, console)
+}
+
+/// Makes a torrent of a path, and keeps it in the state folder or where `--output` says.
+fn made_of(path: &str, state_dir: &Path, settings: &Settings, console: &Console) -> Result<Item, Failure> {
+    let output = settings.path("output")?;
+    let made = create::make(Path::new(path), settings, console)?;
+    let target = match output {
+        Some(target) => target,
+        None => {
+            let folder = state_dir.join("created");
+            std::fs::create_dir_all(&folder)
+                .map_err(|e| Failure::new(Exit::Disk, format!("cannot make the folder {}: {e}", shown(&folder))))?;
+            folder.join(format!("{}.torrent", made.metainfo.info_hash))
+        }
+    };
+    // The same data makes the same torrent: its own file may be replaced.
+    create::write(&target, &made, true)?;
+    create::tell(&target, &made, settings, console);
+    Ok(Item { metainfo: Arc::new(made.metainfo), dir: made.dir, wanted: Vec::new() })
+}
+
+/// Whether a source is a .torrent: by its name, or by a look inside. Everything else is data to share.
+fn is_torrent(source: &str) -> bool {
+    let path = Path::new(source);
+    if source == "-" || source.contains("://") || source.starts_with("magnet:") {
+        return true;
+    }
+    if path.is_dir() {
+        return false;
+    }
+    if path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("torrent")) {
+        return true;
+    }
+    let mut start = [0; 1];
+    let is_short = path.metadata().is_ok_and(|about| about.len() <= limits::TORRENT_LEN as u64);
+    let opened = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    is_short && opened.is_ok() && start[0] == b'd' && source::read(source).is_ok()
+}
