@@ -3,6 +3,10 @@
 pub mod args;
 pub mod argv;
 pub mod config;
+#[cfg(feature = "create")]
+pub mod create;
+#[cfg(not(feature = "create"))]
+#[path = "no_create.rs"]
 pub mod create;
 pub mod exit;
 pub mod file;
