@@ -60,9 +60,14 @@ impl Up {
     fn cut_run(&mut self, credits: u32) -> Vec<Block> {
         let mut run: Vec<Block> = Vec::new();
         while let Some(&next) = self.wanted.front() {
-            let follows = run.last().is_none_or(|last| last.piece() == next.piece() && last.end() == next.begin());
-            let start = run.first().map_or(next.begin(), |first| first.begin());
-            if !follows || next.end() - start > RUN_LEN || run.len() as u32 >= credits {
+            let goes_on = match (run.first(), run.last()) {
+                (Some(first), Some(last)) => {
+                    let follows = last.piece() == next.piece() && last.end() == next.begin();
+                    follows && next.end() - first.begin() <= RUN_LEN
+                }
+                _ => true,
+            };
+            if !goes_on || run.len() as u32 >= credits {
                 break;
             }
             self.wanted.pop_front();
