@@ -344,7 +344,8 @@ fn read_entry<'a>(number: Option<usize>, entry: Value<'a>, name: &'a str) -> Res
     let mut entry =
         Entry { path, len, pad: attr.contains(&b'p') || link.is_some(), executable: attr.contains(&b'x') };
     // What clients did before there were attributes.
-    entry.pad |= entry.parts().any(|part| part.contains("_____padding_file_"));
+    const PADDING: &str = "_____padding_file_";
+    entry.pad |= entry.parts().any(|part| part.len() >= PADDING.len() && part.contains(PADDING));
     Ok(entry)
 }
 

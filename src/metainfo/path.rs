@@ -5,7 +5,6 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{DefaultHasher, Hasher};
 
 use crate::base::limits;
 
@@ -114,11 +113,13 @@ fn is_left_out(c: char) -> bool {
 /// The names of one torrent so far, to keep two files from one place: case is ignored, and a file is never also a
 /// folder. First every folder is reserved, then every file gets its place.
 ///
-/// Names are kept as 64-bit hashes: equal names always meet; the one in 2^64 that differ and meet cost a needless
-/// suffix.
+/// Names are kept as 64-bit hashes: equal names always meet. Different ones that meet, by chance or made to, cost their
+/// own torrent a needless number.
 #[derive(Default)]
 pub struct Places {
     folders: BTreeSet<u64>,
+    /// Those above the file seen last, outermost first.
+    folders_before: Vec<u64>,
     /// Pad files with their length.
     files: BTreeMap<u64, Option<u64>>,
     /// Suffixes tried in vain.
@@ -132,12 +133,19 @@ pub struct TooManyDuplicates;
 impl Places {
     /// Reserves the folders above a file.
     pub fn reserve_folders(&mut self, path: impl IntoIterator<Item = impl AsRef<str>>) {
-        let mut hasher = DefaultHasher::new();
+        let mut hash = PathHash::EMPTY;
         let mut above = None;
+        let mut depth = 0;
         for part in path {
-            if let Some(folder) = above.replace(fold(&mut hasher, part.as_ref())) {
+            hash = hash.below(part.as_ref());
+            let Some(folder) = above.replace(hash.0) else { continue };
+            // Mostly it is where the file before was, too.
+            if self.folders_before.get(depth) != Some(&folder) {
+                self.folders_before.truncate(depth);
+                self.folders_before.push(folder);
                 self.folders.insert(folder);
             }
+            depth += 1;
         }
     }
 
@@ -148,11 +156,8 @@ impl Places {
     /// When names collide too often.
     pub fn place(&mut self, path: &mut [String], pad_len: Option<u64>) -> Result<(), TooManyDuplicates> {
         let Some((name, above)) = path.split_last_mut() else { return Ok(()) };
-        let mut folder = DefaultHasher::new();
-        above.iter().for_each(|part| {
-            fold(&mut folder, part);
-        });
-        let mut hash = fold(&mut folder.clone(), name);
+        let folder = above.iter().fold(PathHash::EMPTY, |hash, part| hash.below(part));
+        let mut hash = folder.below(name).0;
         let mut number = 0;
         let mut chosen = None;
         while self.folders.contains(&hash) || self.files.contains_key(&hash) {
@@ -167,7 +172,7 @@ impl Places {
             }
             number += 1;
             let numbered = numbered(name, number);
-            hash = fold(&mut folder.clone(), &numbered);
+            hash = folder.below(&numbered).0;
             chosen = Some(numbered);
         }
         self.files.insert(hash, pad_len);
@@ -178,19 +183,24 @@ impl Places {
     }
 }
 
-/// Adds a part to the hash of a path, ignoring case, and returns the path's hash so far.
-fn fold(hasher: &mut DefaultHasher, part: &str) -> u64 {
-    let mut ascii = [0; FILE_SYSTEM_NAME_LEN];
-    match ascii.get_mut(..part.len()) {
-        Some(lower) if part.is_ascii() => {
-            lower.copy_from_slice(part.as_bytes());
-            lower.make_ascii_lowercase();
-            hasher.write(lower);
+/// The hash of a path so far (FNV-1a), ignoring case.
+#[derive(Clone, Copy)]
+struct PathHash(u64);
+
+impl PathHash {
+    const EMPTY: PathHash = PathHash(0xcbf2_9ce4_8422_2325);
+
+    fn below(self, part: &str) -> PathHash {
+        match part.is_ascii() {
+            true => self.add(part.bytes().map(|byte| byte.to_ascii_lowercase())),
+            false => self.add(part.to_lowercase().bytes()),
         }
-        _ => hasher.write(part.to_lowercase().as_bytes()),
     }
-    hasher.write_u8(b'/');
-    hasher.finish()
+
+    fn add(self, bytes: impl Iterator<Item = u8>) -> PathHash {
+        let add = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+        PathHash(bytes.chain([b'/']).fold(self.0, add))
+    }
 }
 
 /// `a.1.txt` of `a.txt`; the stem is cut where the whole would become too long.
