@@ -1,0 +1,19 @@
+//! The binary as people and scripts meet it: commands, exit codes, signals, resume. Everything stays on loopback;
+//! ports are read from output and nothing sleeps to wait for something.
+
+#[path = "process/bad_input.rs"]
+mod bad_input;
+#[path = "process/commands.rs"]
+mod commands;
+#[path = "process/existing.rs"]
+mod existing;
+#[path = "process/layers.rs"]
+mod layers;
+#[path = "process/proxy.rs"]
+mod proxy;
+#[path = "process/resume.rs"]
+mod resume;
+#[path = "process/rig.rs"]
+mod rig;
+#[path = "process/transfer.rs"]
+mod transfer;
