@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -67,6 +67,10 @@ struct Store {
     stamps: Vec<Option<Stamp>>,
     /// Written since the last checkpoint.
     dirty: BTreeSet<Key>,
+    /// Claims about these are checked at the next start.
+    distrusted: BTreeSet<Key>,
+    /// A file that somebody took away.
+    lost: Option<Key>,
 }
 
 struct Disk {
@@ -148,7 +152,16 @@ impl Disk {
             log::warn!("{}", error.text);
             None
         });
-        let mut store = Store { folder, state, journal, generation, stamps, dirty: BTreeSet::new() };
+        let mut store = Store {
+            folder,
+            state,
+            journal,
+            generation,
+            stamps,
+            dirty: BTreeSet::new(),
+            distrusted: BTreeSet::new(),
+            lost: None,
+        };
         if judged.plan == Plan::Renew {
             // A run that is killed in its first check goes on with it.
             let found = || first_look(store.folder.layout(), &store.stamps);
@@ -175,7 +188,13 @@ impl Disk {
                 let journal = store.state.read_journal();
                 carry_over(&mut resume, store.folder.layout().geometry(), &journal);
             }
-            self.save(&mut store, &resume)
+            self.save(&mut store, &resume)?;
+            // Until the torrent is opened again, nobody shall believe that it is whole.
+            store.lost.map_or(Ok(()), |key| {
+                let text =
+                    format!("{} was deleted or replaced while it was written", store.folder.path_of(key).display());
+                Err(DiskError { kind: DiskErrorKind::Missing, text })
+            })
         });
         self.stores.insert(id, store);
         result
@@ -184,23 +203,44 @@ impl Disk {
     /// fdatasync of every file written since the last time.
     fn sync(&mut self, id: StoreId, store: &mut Store) -> Result<(), DiskError> {
         for key in store.dirty.clone() {
-            let file = match self.table.open(id, &store.folder, key, Access::Read) {
-                Ok(handed) => handed.file,
-                // Somebody deleted it: there is nothing to save, and the next start will see it.
-                Err(error) if error.kind == DiskErrorKind::Missing => {
-                    store.stamps[key as usize] = None;
-                    store.dirty.remove(&key);
-                    continue;
+            match self.sync_one(id, &store.folder, key) {
+                Ok(Some(stamp)) => store.stamps[key as usize] = Some(stamp),
+                Ok(None) => {
+                    // The next write makes it anew.
+                    self.table.forget(id, key);
+                    store.distrusted.insert(key);
+                    store.lost.get_or_insert(key);
                 }
-                Err(error) => return Err(error),
-            };
-            let synced = file.sync_data().and_then(|()| file.metadata());
-            let found =
-                synced.map_err(|error| Trouble::new("sync", &store.folder.path_of(key), &error).into_error())?;
-            store.stamps[key as usize] = Some(stamp_of(&found));
+                Err(error) => {
+                    // The kernel may have dropped pages and will not say so again.
+                    store.distrusted.insert(key);
+                    return Err(error);
+                }
+            }
             store.dirty.remove(&key);
         }
+        for &key in &store.distrusted {
+            store.stamps[key as usize] = None;
+        }
         Ok(())
+    }
+
+    /// fdatasync of one file; None when it is not in its place any more.
+    fn sync_one(&mut self, id: StoreId, folder: &Folder, key: Key) -> Result<Option<Stamp>, DiskError> {
+        let file = match self.table.open(id, folder, key, Access::Read) {
+            Ok(handed) => handed.file,
+            Err(error) if error.kind == DiskErrorKind::Missing => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let found = file.sync_data().and_then(|()| file.metadata());
+        let found = found.map_err(|error| Trouble::new("sync", &folder.path_of(key), &error).into_error())?;
+        let stamp = stamp_of(&found);
+        if found.nlink() == 0 {
+            // Some file systems do not count links: what is in its place decides.
+            let there = folder.stamp(key).map_err(Trouble::into_error)?;
+            return Ok(there.filter(|there| there.inode == stamp.inode));
+        }
+        Ok(Some(stamp))
     }
 
     /// Writes a snapshot of the next generation and begins its journal.

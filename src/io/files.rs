@@ -96,7 +96,9 @@ impl Folder {
     pub fn stamp(&self, key: Key) -> Result<Option<Stamp>, Trouble> {
         let looked = match self.layout().files().get(key as usize) {
             Some(file) => self.walk(&file.path, OFlag::O_PATH, Mode::empty(), false),
-            None => open(&self.part, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).map_err(io::Error::from),
+            None => {
+                again(|| open(&self.part, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())).map_err(io::Error::from)
+            }
         };
         let found = match looked {
             Ok(descriptor) => File::from(descriptor).metadata(),
@@ -119,7 +121,7 @@ impl Folder {
         };
         let Some(file) = self.layout().files().get(key as usize) else {
             let flags = flags | OFlag::O_CLOEXEC | OFlag::O_LARGEFILE;
-            return Ok(open(&self.part, flags, Mode::from_bits_truncate(0o600))?.into());
+            return Ok(again(|| open(&self.part, flags, Mode::from_bits_truncate(0o600)))?.into());
         };
         let mode = Mode::from_bits_truncate(if file.executable { 0o777 } else { 0o666 });
         Ok(self.walk(&file.path, flags, mode, access == Access::Write)?.into())
@@ -129,28 +131,30 @@ impl Folder {
     fn walk(&self, path: &[String], flags: OFlag, mode: Mode, create: bool) -> io::Result<OwnedFd> {
         let Some((name, folders)) = path.split_last() else { return Err(io::ErrorKind::InvalidInput.into()) };
         let step = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let mut at = match open(&self.spec.dir, step, Mode::empty()) {
+        let open_dir = || again(|| open(&self.spec.dir, step, Mode::empty()));
+        let mut at = match open_dir() {
             Err(Errno::ENOENT) if create => {
                 fs::create_dir_all(&self.spec.dir)?;
-                open(&self.spec.dir, step, Mode::empty())?
+                open_dir()?
             }
             other => other?,
         };
         for folder in folders {
-            let next = openat(&at, folder.as_str(), step | OFlag::O_NOFOLLOW, Mode::empty());
-            at = match next {
+            let open_next = || again(|| openat(&at, folder.as_str(), step | OFlag::O_NOFOLLOW, Mode::empty()));
+            let next = match open_next() {
                 Err(Errno::ENOENT) if create => {
-                    match mkdirat(&at, folder.as_str(), Mode::from_bits_truncate(0o777)) {
+                    match again(|| mkdirat(&at, folder.as_str(), Mode::from_bits_truncate(0o777))) {
                         Ok(()) | Err(Errno::EEXIST) => {}
                         Err(errno) => return Err(errno.into()),
                     }
-                    openat(&at, folder.as_str(), step | OFlag::O_NOFOLLOW, Mode::empty())?
+                    open_next()?
                 }
                 other => other?,
             };
+            at = next;
         }
         let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_LARGEFILE;
-        Ok(openat(&at, name.as_str(), flags, mode)?)
+        Ok(again(|| openat(&at, name.as_str(), flags, mode))?)
     }
 
     /// Says what is in the way, where the error number alone would puzzle people.
@@ -172,6 +176,16 @@ impl Folder {
             }
         }
         Trouble::new(what, &path, error)
+    }
+}
+
+/// Until it is not interrupted by a signal.
+fn again<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
+    loop {
+        match call() {
+            Err(Errno::EINTR) => {}
+            other => return other,
+        }
     }
 }
 
@@ -255,6 +269,11 @@ impl Table {
         let file = Arc::new(opened.map_err(Trouble::into_error)?);
         self.entries.insert((store, key), Entry { file: Arc::clone(&file), access, used: self.uses });
         Ok(Handed { file, fresh: access == Access::Write })
+    }
+
+    /// Closes one file: the next use opens whatever is in its place then.
+    pub fn forget(&mut self, store: StoreId, key: Key) {
+        self.entries.remove(&(store, key));
     }
 
     /// Closes a torrent's files.

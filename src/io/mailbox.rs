@@ -29,11 +29,15 @@ impl Bell {
 
     /// Wakes the loop. To be called after what it shall see was put in place.
     pub fn ring(&self) {
-        if !self.woken.swap(true, Ordering::AcqRel)
-            && let Err(error) = self.waker.wake()
-        {
-            // The loop still looks into the mailbox at its next deadline.
-            log::error!("cannot wake the loop: {error}");
+        if self.woken.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        while let Err(error) = self.waker.wake() {
+            if error.kind() != io::ErrorKind::Interrupted {
+                // The loop still looks into the mailbox at its next deadline.
+                log::error!("cannot wake the loop: {error}");
+                return;
+            }
         }
     }
 }

@@ -123,7 +123,9 @@ impl Reactor {
         socket.set_tcp_nodelay(true)?;
         match socket.connect(&to.into()) {
             Ok(()) => {}
+            // Interrupted or not: the kernel goes on dialling, and says at the socket what came of it.
             Err(error) if error.raw_os_error() == Some(nix::errno::Errno::EINPROGRESS as i32) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
         Ok(TcpStream::from_std(socket.into()))

@@ -83,7 +83,7 @@ impl Claims {
                 let key = key as usize;
                 let new = Identity { inode, device: same_boot.then_some(device) };
                 let Some(known) = self.known.get_mut(key) else { return };
-                if known.replace(new).is_some_and(|old| old.inode != inode) {
+                if known.replace(new).is_none_or(|old| old.inode != inode) {
                     self.distrust(key);
                 }
             }
@@ -197,8 +197,26 @@ impl Claims {
                 self.suspect.set(checked);
                 changed = true;
             }
-            changed |= self.stored.remove(&piece).is_some();
+            changed |= self.unstore(index, piece);
         }
+        changed
+    }
+
+    /// Forgets stored blocks of the piece that reach into the file. True if there were any.
+    fn unstore(&mut self, index: usize, piece: u32) -> bool {
+        let Some(stored) = self.stored.get_mut(&piece) else { return false };
+        let file = &self.ranges[index];
+        let start = u64::from(piece) * u64::from(self.geometry.piece_len());
+        let is_elsewhere = |block: &u32| {
+            let begin = start + u64::from(*block) * u64::from(BLOCK_LEN);
+            begin >= file.end || begin + u64::from(BLOCK_LEN) <= file.start
+        };
+        let mut kept = Bitfield::new(stored.len());
+        stored.ones().filter(is_elsewhere).for_each(|block| {
+            kept.set_index(block);
+        });
+        let changed = kept.count() < stored.count();
+        *stored = kept;
         changed
     }
 

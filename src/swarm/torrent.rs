@@ -9,7 +9,7 @@ use super::picker::Picker;
 use super::store::Store;
 use crate::base::rate::Rate;
 use crate::base::{Bitfield, Block, ConnId, Filled, Piece, StoreId, Time, TorrentId};
-use crate::machine::{DiskError, Job, Level, Note, Outbox, StoreSpec};
+use crate::machine::{DiskError, DiskErrorKind, Job, Level, Note, Outbox, StoreSpec};
 use crate::metainfo::Metainfo;
 use crate::storage::{Partial, Resume};
 
@@ -214,7 +214,9 @@ impl Torrent {
             return;
         }
         if let Err(error) = result {
-            return self.pause(error, false, now, out);
+            // A file was taken away: what is there has to be looked at again.
+            let reopen = error.kind == DiskErrorKind::Missing;
+            return self.pause(error, reopen, now, out);
         }
         if self.picker.is_complete() && !self.is_complete {
             if !self.store.is_quiet() {

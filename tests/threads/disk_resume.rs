@@ -216,6 +216,30 @@ fn a_killed_first_check_goes_on() {
     assert_eq!((ones(&resume.have), ones(&resume.suspect)), (vec![0], vec![1, 2, 3, 4, 5]));
 }
 
+/// A file deleted while it is written: the checkpoint says so, and the next start drops what was in it.
+#[test]
+fn a_file_deleted_on_the_way_is_noticed() {
+    let (state, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let sample = sample();
+    let mut rig = Rig::start(state.path(), "boot", 8);
+    rig.open(&sample, dir.path(), &[]).unwrap();
+    (0..6).for_each(|index| rig.write_piece(&sample, index));
+    fs::remove_file(dir.path().join("t/b")).unwrap();
+    let mut resume = Resume::empty(sample.geometry());
+    resume.have = Bitfield::full(6);
+    for _ in 0..2 {
+        let error = rig.checkpoint(resume.clone()).unwrap_err();
+        assert_eq!(error.kind, DiskErrorKind::Missing);
+        assert!(error.text.ends_with("t/b was deleted or replaced while it was written"), "{}", error.text);
+    }
+    // It is made anew by the next write.
+    rig.write_piece(&sample, 5);
+    rig.end();
+    let found = reopen(state.path(), "boot", &sample, dir.path());
+    assert_eq!(ones(&found.have), [0, 1, 5]);
+    assert_eq!(found.suspect.count(), 3, "holes of the new file are doubtful at most");
+}
+
 #[test]
 fn two_at_once_do_not_share_a_torrent() {
     let (state, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

@@ -204,6 +204,21 @@ fn a_file_made_anew_is_judged_from_then_on() {
 }
 
 #[test]
+fn a_file_that_was_not_there_has_no_claims_and_its_neighbours_keep_theirs() {
+    // Piece 1 has blocks in file 0 only, then file 1 is made for the block across the border.
+    let layout = layout(&[]);
+    let before = [stamp(1, 100_000), None, None, None];
+    let snapshot = Snapshot::encode(&present(&layout, &before), 1, &resume(&layout, &[0, 3], &[(1, &[0, 1])]));
+    let lines = [Line::File { key: 1, inode: 2, device: 5 }, Line::Stored { piece: 1, first: 2, count: 1 }];
+    let after = [stamp(1, 100_000), stamp(2, 120_000), stamp(3, 80_000), None];
+    let found = judge(&present(&layout, &after), Some(&snapshot), &journal(1, BOOT, &lines));
+    let (have, suspect, partial, _) = short(found);
+    // A claim about a file that the snapshot does not know is none.
+    assert_eq!((have, partial), (vec![0], vec![(1, vec![0, 1, 2])]));
+    assert!(suspect.contains(&3));
+}
+
+#[test]
 fn a_file_that_appeared_is_looked_at() {
     let layout = layout(&[]);
     let before = [stamp(1, 100_000), None, None, None];
