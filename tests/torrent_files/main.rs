@@ -4,3 +4,4 @@
 mod against_bendy;
 mod bombs;
 mod prefixes;
+mod refusals;
