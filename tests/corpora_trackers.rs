@@ -32,7 +32,7 @@ const NOT_HERE: &[(&str, &str)] = &[
 /// A table, or None with a line that says so.
 fn table(name: &str) -> Option<Value> {
     let Some(folder) = std::env::var_os("PEERLINK_CORPORA") else {
-        println!("skipped: PEERLINK_CORPORA is not set ({name})");
+        println!("SKIPPED: corpora_trackers: PEERLINK_CORPORA is not set ({name})");
         return None;
     };
     let text = std::fs::read_to_string(Path::new(&folder).join(name)).unwrap();

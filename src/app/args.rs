@@ -80,7 +80,7 @@ command! {
     #[argh(switch, short = 'l')] list: bool,
     /// a peer to ask, HOST:PORT (repeatable)
     #[argh(option)] peer: Vec<String>,
-    /// trackers instead of the torrent's own, URL[,URL] (repeatable; each is a tier)
+    /// trackers instead of the torrent's own: URL,URL (repeatable; each is a tier)
     #[argh(option, short = 't')] tracker: Vec<String>,
     /// TCP port for peers, 0 for any (default: 6881, or any if that is taken)
     #[argh(option, short = 'p')] port: Option<String>,
@@ -128,7 +128,7 @@ command! {
     #[argh(option, short = 'o')] output: Option<String>,
     /// a peer to connect to, HOST:PORT (repeatable)
     #[argh(option)] peer: Vec<String>,
-    /// trackers, URL[,URL] (repeatable; each is a tier)
+    /// trackers: URL,URL (repeatable; each is a tier)
     #[argh(option, short = 't')] tracker: Vec<String>,
     /// TCP port for peers, 0 for any (default: 6881, or any if that is taken)
     #[argh(option, short = 'p')] port: Option<String>,
@@ -166,7 +166,7 @@ command! {
     #[argh(option, short = 'o')] output: Option<String>,
     /// replace an existing file
     #[argh(switch, short = 'f')] force: bool,
-    /// trackers, URL[,URL] (repeatable; each is a tier)
+    /// trackers: URL,URL (repeatable; each is a tier)
     #[argh(option, short = 't')] tracker: Vec<String>,
     /// peers come from the trackers only (BEP 27)
     #[argh(switch)] private: bool,

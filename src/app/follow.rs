@@ -1,5 +1,5 @@
 //! Follows the torrents of one run: turns the node's notes into lines, and decides when the run is over and with
-//! which exit code. Decides only: what it says is carried out by [`super::run`].
+//! which exit code. Decides only: what it says is carried out by `run`.
 
 use std::path::PathBuf;
 use std::sync::Arc;

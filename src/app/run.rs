@@ -25,7 +25,7 @@ pub const TORRENTS_MAX: usize = 200;
 /// A run that was told to stop and has not by then is ended anyway: what is on disk is consistent at any moment.
 const STOP_LATEST: Duration = Duration::from_secs(4);
 /// Between rows, with and without a live line.
-const ROWS: (Span, Span) = (Span::millis(500), Span::secs(1));
+const ROWS: (Span, Span) = (Span::millis(250), Span::secs(1));
 /// Memory that the defaults of [`limits`] stand for.
 const MEMORY_DEFAULT: u64 = 32 << 20;
 

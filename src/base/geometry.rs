@@ -8,7 +8,7 @@ pub const BLOCK_LEN: u32 = 16 * 1024;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Piece(u32);
 
-/// A range within one piece, at most [`BLOCK_LEN`] bytes when we ask, up to [`Geometry::request_max`] when
+/// A range within one piece, at most [`BLOCK_LEN`] bytes when we ask, up to [`Geometry::REQUEST_MAX`] when
 /// others do. `begin` and `len` are bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Block {

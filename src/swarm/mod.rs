@@ -1,7 +1,7 @@
 //! One torrent's swarm: its peers, what is asked of them and given to them, and its place on disk.
 //!
 //! The door: every input is routed to one peer or to the torrent here; what follows for other peers
-//! ([`torrent::Later`]) is done before the input is over.
+//! (`torrent::Later`) is done before the input is over.
 
 mod active;
 pub mod announcer;

@@ -8,7 +8,7 @@ pub use miniserde::json::Value;
 pub fn folder() -> Option<PathBuf> {
     let folder = std::env::var_os("PEERLINK_CORPORA").map(PathBuf::from);
     if folder.is_none() {
-        println!("skipped: PEERLINK_CORPORA is not set");
+        println!("SKIPPED: corpora: PEERLINK_CORPORA is not set");
     }
     folder
 }

@@ -289,7 +289,7 @@ fn a_full_disk_says_so_and_goes_on_when_there_is_space() {
         .stderr(std::process::Stdio::null())
         .status();
     if !mount.is_ok_and(|status| status.success()) {
-        println!("skipped: cannot mount a small tmpfs here");
+        println!("SKIPPED: disk full: cannot mount a small tmpfs here");
         return;
     }
     let state = tempfile::tempdir().unwrap();
