@@ -14,6 +14,7 @@ use crossbeam_channel::Receiver;
 use super::files::{Access, Folder, Key, Table, read_exact_at, stamp_of};
 use super::hasher::{HashJob, Hashers};
 use super::mailbox::Sender;
+use super::resident::Lent;
 use super::statefile::{JournalFile, StateFiles};
 use super::trouble::Trouble;
 use crate::base::{BLOCK_LEN, Block, Filled, Piece, StoreId};
@@ -103,8 +104,8 @@ impl Disk {
                 }
             },
             Job::Read { store, conn, block } => {
-                let run = self.read(store, block, buffer).map(Run);
-                self.mail.send(Completion::Read { store, conn, block, run });
+                let (run, lent) = self.read(store, block, buffer);
+                self.mail.send_lending(Completion::Read { store, conn, block, run: run.map(Run) }, lent);
             }
             Job::Journal { store, record } => self.journal(store, record),
             Job::Checkpoint { store, resume } => {
@@ -312,7 +313,20 @@ impl Disk {
         Ok(folder)
     }
 
-    fn read(&mut self, id: StoreId, block: Block, mut buffer: Vec<u8>) -> Result<Vec<u8>, DiskError> {
+    /// The run, and the file that it came from last.
+    fn read(&mut self, id: StoreId, block: Block, buffer: Vec<u8>) -> (Result<Vec<u8>, DiskError>, Option<Lent>) {
+        let mut lent = None;
+        let run = self.read_lending(id, block, buffer, &mut lent);
+        (run, lent)
+    }
+
+    fn read_lending(
+        &mut self,
+        id: StoreId,
+        block: Block,
+        mut buffer: Vec<u8>,
+        lent: &mut Option<Lent>,
+    ) -> Result<Vec<u8>, DiskError> {
         let folder = self.folder(id)?;
         buffer.resize(block.len() as usize, 0);
         let mut rest = &mut buffer[..];
@@ -325,6 +339,7 @@ impl Disk {
                     let file = self.table.open(id, &folder, key, Access::Read)?.file;
                     let path = || folder.path_of(key);
                     read_exact_at(&file, bytes, slice.offset, &path).map_err(Trouble::into_error)?;
+                    *lent = Some(Lent { store: id, key, file });
                 }
             }
         }

@@ -11,7 +11,16 @@ use std::sync::atomic::{AtomicBool, Ordering, fence};
 use crossbeam_channel::{Receiver, Sender as Channel, TrySendError, bounded, unbounded};
 use mio::Waker;
 
+use super::resident::Lent;
 use crate::machine::Completion;
+
+/// What a worker sends.
+#[derive(Debug)]
+pub struct Letter {
+    pub completion: Completion,
+    /// The file that was read from.
+    pub lent: Option<Lent>,
+}
 
 /// Wakes the loop out of its poll, at most once per turn.
 #[derive(Debug)]
@@ -45,7 +54,7 @@ impl Bell {
 /// The loop's end.
 #[derive(Debug)]
 pub struct Mailbox {
-    receiver: Receiver<Completion>,
+    receiver: Receiver<Letter>,
     posted: Receiver<Completion>,
     bell: Arc<Bell>,
 }
@@ -53,7 +62,7 @@ pub struct Mailbox {
 /// A worker's end.
 #[derive(Clone, Debug)]
 pub struct Sender {
-    channel: Channel<Completion>,
+    channel: Channel<Letter>,
     posted: Channel<Completion>,
     bell: Arc<Bell>,
 }
@@ -68,13 +77,18 @@ pub fn mailbox(bell: Arc<Bell>, slots: usize) -> (Sender, Mailbox) {
 impl Sender {
     /// Puts a completion into the mailbox, waiting while it is full. False when the loop has ended.
     pub fn send(&self, completion: Completion) -> bool {
+        self.send_lending(completion, None)
+    }
+
+    /// The same with a file that the loop may read from.
+    pub fn send_lending(&self, completion: Completion, lent: Option<Lent>) -> bool {
         let urgent = !matches!(completion, Completion::Home { .. });
-        let sent = match self.channel.try_send(completion) {
+        let sent = match self.channel.try_send(Letter { completion, lent }) {
             Ok(()) => true,
-            Err(TrySendError::Full(completion)) => {
+            Err(TrySendError::Full(letter)) => {
                 // Full of letters that nobody was woken for: without this ring both sides could wait.
                 self.bell.ring();
-                self.channel.send(completion).is_ok()
+                self.channel.send(letter).is_ok()
             }
             Err(TrySendError::Disconnected(_)) => false,
         };
@@ -110,8 +124,9 @@ impl Mailbox {
     }
 
     /// The next completion, if there is one.
-    pub fn take(&self) -> Option<Completion> {
-        self.receiver.try_recv().or_else(|_| self.posted.try_recv()).ok()
+    pub fn take(&self) -> Option<Letter> {
+        let posted = || self.posted.try_recv().map(|completion| Letter { completion, lent: None });
+        self.receiver.try_recv().or_else(|_| posted()).ok()
     }
 }
 

@@ -16,6 +16,7 @@ pub mod names;
 pub mod on_demand;
 mod perform;
 pub mod reactor;
+pub mod resident;
 pub mod signals;
 pub mod statefile;
 pub mod terminal;

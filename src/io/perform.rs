@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use mio::net::TcpStream;
 use socket2::{Protocol, Type};
@@ -10,7 +11,7 @@ use super::conn::{Conn, recycle};
 use super::listen::open_socket;
 use super::reactor::{Next, Queued, Reactor, Stage, same_family};
 use crate::base::ConnId;
-use crate::machine::{Closed, Command, Input, Note};
+use crate::machine::{Closed, Command, Completion, Input, Job, Note, Run};
 
 impl Reactor {
     /// Carries out what the machine asked for, then tells it what came of it, until nothing is left.
@@ -24,6 +25,7 @@ impl Reactor {
             self.out.commands = commands;
             let Some(queued) = self.inputs.pop_front() else { return };
             let input = match queued {
+                Queued::Completed(completion) => Input::Completed(completion),
                 Queued::Closed(conn, reason) => Input::Closed { conn, reason },
                 Queued::Sent { conn, blocks, bytes, queued } => {
                     if !self.by_id.contains_key(&conn) {
@@ -54,7 +56,7 @@ impl Reactor {
             },
             Command::SendDatagram { to, bytes } => self.send_datagram(to, &bytes),
             Command::Close { conn } => self.close(conn),
-            Command::Job(job) => self.workers.submit(job, &mut self.runs),
+            Command::Job(job) => self.start_job(job),
             Command::Tell(note) => {
                 self.stopped |= matches!(note, Note::Stopped);
                 self.stop_wanted |= (stage.listener)(note) == Next::Stop;
@@ -91,7 +93,27 @@ impl Reactor {
         // Its machine has said goodbye: nothing that was queued about it may reach it any more.
         self.inputs.retain(|queued| match queued {
             Queued::Closed(conn, _) | Queued::Sent { conn, .. } => *conn != id,
+            Queued::Completed(_) => true,
         });
+    }
+
+    /// A job goes to its thread, but for reads that need not wait for one.
+    fn start_job(&mut self, job: Job) {
+        match &job {
+            Job::Open { store, spec } => self.resident.open(*store, Arc::clone(spec)),
+            Job::Close { store } => self.resident.close(*store),
+            Job::Read { store, conn, block } => {
+                let mut run = self.runs.pop().unwrap_or_default();
+                if self.resident.read(*store, *block, &mut run) {
+                    let (store, conn, block, run) = (*store, *conn, *block, Ok(Run(run)));
+                    self.inputs.push_back(Queued::Completed(Completion::Read { store, conn, block, run }));
+                    return;
+                }
+                return self.workers.submit(job, run);
+            }
+            _ => {}
+        }
+        self.workers.submit(job, Vec::new());
     }
 
     fn dial(&mut self, id: ConnId, to: SocketAddr) {

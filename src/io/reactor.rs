@@ -18,7 +18,8 @@ use super::clock::{Clock, duration};
 use super::conn::Conn;
 use super::descriptors;
 use super::listen::Doors;
-use super::mailbox::{Bell, Mailbox, mailbox};
+use super::mailbox::{Bell, Letter, Mailbox, mailbox};
+use super::resident::Resident;
 use super::web;
 use super::workers::Workers;
 use crate::base::{ConnId, Span, Time, limits};
@@ -147,6 +148,7 @@ impl Handle {
 pub(super) enum Queued {
     Closed(ConnId, Closed),
     Sent { conn: ConnId, blocks: u32, bytes: u64, queued: usize },
+    Completed(Completion),
 }
 
 /// The machine and the listener, for the length of [`Reactor::run`].
@@ -181,6 +183,7 @@ pub struct Reactor {
     pub(super) out: Outbox,
     pub(super) inputs: VecDeque<Queued>,
     pub(super) workers: Workers,
+    pub(super) resident: Resident,
     mailbox: Mailbox,
     notes: Receiver<Note>,
     handle: Handle,
@@ -235,6 +238,7 @@ impl Reactor {
             out: Outbox::new(options.seed, options.pool_blocks, options.download_credits, options.upload_credits),
             inputs: VecDeque::new(),
             workers,
+            resident: Resident::default(),
             mailbox,
             notes,
             handle: Handle { notes: notes_in, stop: Arc::new(AtomicBool::new(false)), bell },
@@ -343,7 +347,10 @@ impl Reactor {
     /// Completions become inputs; when buffers may have come home, the brake is tried again.
     fn take_mail(&mut self, stage: &mut Stage<'_>) {
         for _ in 0..MAIL_SLOTS {
-            let Some(completion) = self.mailbox.take() else { break };
+            let Some(Letter { completion, lent }) = self.mailbox.take() else { break };
+            if let Some(lent) = lent {
+                self.resident.lend(lent);
+            }
             self.workers.note_completion(&completion);
             self.feed(stage, Input::Completed(completion));
         }

@@ -54,21 +54,14 @@ impl Workers {
         })
     }
 
-    /// Hands a job to its thread; never waits.
-    pub fn submit(&mut self, job: Job, runs: &mut Vec<Vec<u8>>) {
+    /// Hands a job to its thread, with a used buffer for what it reads; never waits.
+    pub fn submit(&mut self, job: Job, buffer: Vec<u8>) {
         let job = match job {
             Job::Fetch { id, request } => return self.web.fetch(id, request),
             Job::Resolve { id, host, port } => return self.web.resolve(id, &host, port),
             job => job,
         };
-        let buffer = match &job {
-            Job::Read { .. } => runs.pop().unwrap_or_default(),
-            Job::Write { .. } => {
-                self.writes += 1;
-                Vec::new()
-            }
-            _ => Vec::new(),
-        };
+        self.writes += usize::from(matches!(job, Job::Write { .. }));
         self.backlog.push_back(DiskJob { job, buffer });
         self.push_backlog();
     }

@@ -3,8 +3,10 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
+use std::sync::Arc;
 
-use peerlink::machine::{Completion, DiskErrorKind, Job};
+use peerlink::io::resident::{Lent, Resident};
+use peerlink::machine::{Completion, DiskErrorKind, Job, StoreSpec};
 use sha1::{Digest, Sha1};
 
 use super::rig::{ID, Rig, Sample};
@@ -168,6 +170,40 @@ fn runs_are_read_across_files_and_pads() {
     assert_eq!(short.kind, DiskErrorKind::Missing);
     assert!(short.text.ends_with("t/a: it is shorter than it should be"), "{}", short.text);
     rig.end();
+}
+
+/// What is in memory is read without the disk thread; what is not there, or not in one file, is not.
+#[test]
+fn lent_files_are_read_in_the_loop() {
+    let (state, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let sample = Sample::new(&[("a", 100_000), ("b", 100_000)], 65_536);
+    let mut rig = rig(state.path());
+    rig.open(&sample, dir.path(), &[]).unwrap();
+    (0..4).for_each(|index| rig.write_piece(&sample, index));
+    rig.end();
+    let path = dir.path().join("t/a");
+    let layout = sample.layout(&[]);
+    let spec = StoreSpec { info_hash: sample.metainfo.info_hash, dir: dir.path().into(), layout };
+    let lent = Lent { store: ID, key: 0, file: Arc::new(fs::File::open(&path).unwrap()) };
+    let mut resident = Resident::default();
+    let mut buffer = vec![1; 3];
+    let inner = sample.geometry().block(1, 100, 20_000).unwrap();
+    let border = sample.geometry().block(1, 30_000, 20_000).unwrap();
+    resident.lend(lent.clone());
+    assert!(!resident.read(ID, inner, &mut buffer), "of a torrent that is not open");
+    resident.open(ID, Arc::new(spec));
+    assert!(!resident.read(ID, inner, &mut buffer), "of a file that was not lent");
+    resident.lend(lent);
+    if resident.read(ID, inner, &mut buffer) {
+        assert!(buffer == sample.payload[65_636..85_636]);
+    } else {
+        println!("skipped: this file system knows no RWF_NOWAIT");
+    }
+    assert!(!resident.read(ID, border, &mut buffer), "of two files");
+    fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(70_000).unwrap();
+    assert!(!resident.read(ID, inner, &mut buffer), "beyond the end");
+    resident.close(ID);
+    assert!(!resident.read(ID, inner, &mut buffer));
 }
 
 #[test]

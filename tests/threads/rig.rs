@@ -131,8 +131,8 @@ impl Rig {
             let patience = if has_mail { std::time::Duration::ZERO } else { LONG };
             self.poll.poll(&mut events, Some(patience)).expect("a poll that works");
             self.mailbox.after_poll();
-            if let Some(completion) = self.mailbox.take() {
-                return completion;
+            if let Some(letter) = self.mailbox.take() {
+                return letter.completion;
             }
             assert!(begin.elapsed() < LONG, "no completion came");
         }
