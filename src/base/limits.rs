@@ -64,6 +64,8 @@ pub const KEEP_ALIVE: Span = Span::secs(100);
 pub const SNUB_TIMEOUT: Span = Span::secs(20);
 /// A peer that owes blocks and sends none for this long is hung up on.
 pub const REQUEST_TIMEOUT: Span = Span::secs(60);
+/// A peer that exchanges no block for this long gives its place to another when all places are taken.
+pub const FULL_TIMEOUT: Span = Span::secs(60);
 /// Longest message other than `piece` and `bitfield`: an extension message with one metadata block and its head.
 pub const MESSAGE_LEN: u32 = 32 * 1024;
 /// Requests of one peer waiting for our answer (`reqq` of the extension handshake).

@@ -5,7 +5,7 @@ use super::choker::Choker;
 use super::peer::{Fault, Peer, Stage};
 use super::torrent::{Phase, Torrent};
 use crate::base::limits::{
-    CONNECT_TIMEOUT, HALF_OPEN_MAX, HANDSHAKE_TIMEOUT, IDLE_TIMEOUT, KEEP_ALIVE, USELESS_TIMEOUT,
+    CONNECT_TIMEOUT, FULL_TIMEOUT, HALF_OPEN_MAX, HANDSHAKE_TIMEOUT, IDLE_TIMEOUT, KEEP_ALIVE, USELESS_TIMEOUT,
 };
 use crate::base::{ConnId, Span, Time};
 use crate::machine::{Command, Outbox};
@@ -79,6 +79,7 @@ impl Swarm {
         for (conn, fault) in faults {
             self.hang_up(conn, fault, now, out);
         }
+        self.make_room(now, out);
         if self.choker.next_round() <= now && self.torrent.may_serve() {
             self.choke_round(now, out);
         }
@@ -89,6 +90,17 @@ impl Swarm {
         if self.torrent.phase == Phase::Active && self.torrent.store.wants_save(now) {
             let resume = self.torrent.resume(self.torrent.is_complete);
             self.torrent.store.save(resume, now, out);
+        }
+    }
+
+    /// When all places are taken, who was of no use for longest leaves, one in a round.
+    fn make_room(&mut self, now: Time, out: &mut Outbox) {
+        if self.peers.len() < self.peers_max {
+            return;
+        }
+        let idle = self.peers.values().filter(|peer| now.since(peer.last_block) >= FULL_TIMEOUT);
+        if let Some(conn) = idle.min_by_key(|peer| peer.last_block).map(|peer| peer.conn) {
+            self.hang_up(conn, Fault::NotNeeded("exchanges nothing and others wait"), now, out);
         }
     }
 

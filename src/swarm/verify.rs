@@ -3,7 +3,7 @@
 use super::blame::Suspect;
 use super::torrent::{Later, Phase, Torrent};
 use crate::base::{Piece, Time};
-use crate::machine::{DiskError, Job, Outbox};
+use crate::machine::{DiskError, DiskErrorKind, Job, Outbox};
 use crate::storage::Record;
 
 impl Torrent {
@@ -14,16 +14,20 @@ impl Torrent {
         }
         let is_right = digest.as_ref().is_ok_and(|digest| digest[..] == *self.metainfo.hash_of(piece));
         match self.phase {
-            Phase::Checking => {
-                if is_right {
+            Phase::Checking => match digest {
+                Ok(_) if is_right => {
                     self.picker.verify(piece);
                     self.store.record(Record::Verified(piece), out);
-                } else {
+                    self.go_on_checking(now, out);
+                }
+                // It could not be read: that says nothing about its bytes. All is looked at again later.
+                Err(error) if error.kind != DiskErrorKind::Missing => self.pause(error, true, now, out),
+                Ok(_) | Err(_) => {
                     self.picker.fail(piece, false);
                     self.store.record(Record::Failed(piece), out);
+                    self.go_on_checking(now, out);
                 }
-                self.go_on_checking(now, out);
-            }
+            },
             _ if !self.picker.is_hashing(piece) => {}
             _ => match digest {
                 Ok(_) if is_right => self.on_verified(piece, now, out),
