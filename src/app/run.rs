@@ -20,8 +20,10 @@ use crate::machine::{AddTorrent, Note};
 use crate::metainfo::Metainfo;
 use crate::node::Node;
 
-/// Torrents of one run; they are handed over in one go.
-pub const TORRENTS_MAX: usize = 200;
+/// Torrents of one run.
+const TORRENTS_MAX: usize = 10_000;
+/// Between two tries to hand over more torrents than the loop takes at once.
+const FEED_RETRY: Duration = Duration::from_millis(2);
 /// A run that was told to stop and has not by then is ended anyway: what is on disk is consistent at any moment.
 const STOP_LATEST: Duration = Duration::from_secs(4);
 /// Between rows, with and without a live line.
@@ -61,12 +63,10 @@ pub fn run(
     let followed = items.iter().map(|item| Followed::new(item.metainfo.clone(), item.dir.clone(), &item.wanted));
     let mut follow = Follow::new(purpose, style, followed.collect());
     handle.note(Note::Watch { interval: if style.live { ROWS.0 } else { ROWS.1 } });
-    for (number, item) in items.into_iter().enumerate() {
-        if !handle.note(Note::Add(Box::new(add(number, item, settings)))) {
-            return Err(Failure::usage("too many torrents for one run"));
-        }
-    }
-    let signal = watch_signals(handle)?;
+    let adds = items.into_iter().enumerate().map(|(number, item)| add(number, item, settings));
+    let adds = adds.collect();
+    let signal = watch_signals(handle.clone())?;
+    feed(adds, handle, signal.clone())?;
     let began = Instant::now();
     let mut errands: Vec<JoinHandle<()>> = Vec::new();
     let ended = reactor.run(&mut node, &mut |note| {
@@ -166,6 +166,24 @@ fn add(number: usize, item: Item, settings: &Settings) -> AddTorrent {
         peers_max: settings.count("max-peers").unwrap_or(limits::PEERS_MAX as u64) as usize,
         recheck: settings.switch("recheck"),
     }
+}
+
+/// Hands the torrents over while the loop runs, a few at a time.
+fn feed(adds: Vec<AddTorrent>, handle: Handle, signal: Arc<AtomicU8>) -> Result<(), Failure> {
+    let feed = move || {
+        for add in adds {
+            let mut note = Note::Add(Box::new(add));
+            while let Err(back) = handle.try_note(note) {
+                if signal.load(Ordering::Relaxed) != 0 {
+                    return;
+                }
+                note = back;
+                std::thread::sleep(FEED_RETRY);
+            }
+        }
+    };
+    let started = std::thread::Builder::new().name("feed".into()).stack_size(64 * 1024).spawn(feed);
+    started.map(drop).map_err(|e| Failure::new(Exit::Other, format!("no thread to be had: {e}")))
 }
 
 fn print(say: Say, console: &Console) {

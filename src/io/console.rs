@@ -423,4 +423,32 @@ mod tests {
         thread.finish(None).unwrap();
         assert_eq!(read_all(err), "first line\nsecond\n");
     }
+
+    #[test]
+    fn on_a_terminal_the_live_line_stays_below_the_others() {
+        let size = nix::pty::Winsize { ws_row: 24, ws_col: 10, ws_xpixel: 0, ws_ypixel: 0 };
+        let pty = nix::pty::openpty(&size, None).unwrap();
+        let screen = pty.slave.try_clone().unwrap();
+        let thread = ConsoleThread::start_on(Some(pty.slave), Some(screen)).unwrap();
+        let console = thread.console();
+        assert!(console.is_live());
+        let mut shown = File::from(pty.master);
+        let mut text = String::new();
+        let mut read_until = |end: &str| {
+            while !text.ends_with(end) {
+                let mut bytes = [0; 256];
+                let count = shown.read(&mut bytes).unwrap();
+                text += std::str::from_utf8(&bytes[..count]).unwrap();
+            }
+        };
+        console.live(Some("12345678901234".into()));
+        read_until("\r12345678…\x1b[K");
+        console.line(Stream::Out, "result");
+        read_until("\r\x1b[Kresult\r\n\r12345678…\x1b[K");
+        console.line(Stream::Err, "log");
+        read_until("\r\x1b[Klog\r\n\r12345678…\x1b[K");
+        console.live(None);
+        read_until("\r\x1b[K");
+        thread.finish(None).unwrap();
+    }
 }

@@ -137,6 +137,16 @@ impl Handle {
         sent
     }
 
+    /// The same, and gives the note back where there is no room for it now.
+    ///
+    /// # Errors
+    /// The note.
+    pub fn try_note(&self, note: Note) -> Result<(), Note> {
+        let sent = self.notes.try_send(note).map_err(crossbeam_channel::TrySendError::into_inner);
+        self.bell.ring();
+        sent
+    }
+
     /// Asks the loop to wind down; once is enough.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Release);

@@ -157,3 +157,98 @@ fn seeding_what_is_not_there_is_refused() {
     assert!(ended.one_line().contains("are right"), "{}", ended.err);
     assert_eq!(home.read("wrong/data.bin"), data, "it was changed");
 }
+
+#[test]
+fn a_torrent_from_the_web() {
+    let home = Home::new();
+    let data = payload(100_000, 6);
+    home.write("data.bin", &data);
+    let (seed, port, torrent) = seed(&home, "data.bin", &[]);
+    let bytes = home.read(&torrent);
+    let (web, url) = serve(vec![http(200, &bytes), http(404, b"gone"), b"nonsense\r\n\r\n".to_vec()]);
+    let peer = peer(port);
+    home.run(&get_args(&format!("{url}/a.torrent"), &peer, &[])).expect(0);
+    assert_eq!(home.read("down/data.bin"), data);
+    let ended = home.run(&["show", &format!("{url}/b.torrent")]).expect(3);
+    assert!(ended.one_line().contains("404"), "{}", ended.err);
+    home.run(&["show", &format!("{url}/c.torrent")]).expect(6).one_line();
+    web.join().unwrap();
+    seed.signal("TERM");
+    seed.wait().expect(0);
+}
+
+fn http(status: u16, body: &[u8]) -> Vec<u8> {
+    let head = format!("HTTP/1.1 {status} x\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+    [head.as_bytes(), body].concat()
+}
+
+/// Answers one connection after the other with these bytes.
+fn serve(answers: Vec<Vec<u8>>) -> (std::thread::JoinHandle<()>, String) {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let answer = move || {
+        for bytes in answers {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut asked = Vec::new();
+            while !asked.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                asked.push(byte[0]);
+            }
+            stream.write_all(&bytes).unwrap();
+        }
+    };
+    (std::thread::spawn(answer), url)
+}
+
+#[test]
+fn many_torrents_at_once() {
+    let home = Home::new();
+    let names: Vec<String> = (0..400).map(|number| format!("t{number}.torrent")).collect();
+    for (number, name) in names.iter().enumerate() {
+        let bytes = [number as u8, (number >> 8) as u8, 1];
+        home.write(&format!("data/f{number}"), &bytes);
+        let digest: [u8; 20] = <sha1::Sha1 as sha1::Digest>::digest(bytes).into();
+        let file = format!("f{number}");
+        let info = format!("d6:lengthi3e4:name{}:{file}12:piece lengthi16384e6:pieces20:", file.len());
+        home.write(name, &[b"d4:info".as_slice(), info.as_bytes(), &digest, b"ee"].concat());
+    }
+    let mut args = vec!["seed", "--dir", "data", "--state-dir", "state"];
+    args.extend(LOCAL);
+    args.extend(names.iter().map(String::as_str));
+    let mut seed = home.start(&args);
+    for _ in &names {
+        seed.line_after("sharing f");
+    }
+    seed.signal("TERM");
+    seed.wait().expect(0);
+}
+
+#[test]
+fn a_reader_that_stalls_holds_up_neither_the_download_nor_the_end() {
+    let home = Home::new();
+    let data = payload(2_000_000, 8);
+    home.write("data.bin", &data);
+    let (seed, port, torrent) = seed(&home, "data.bin", &[]);
+    // Nobody reads these pipes, and they are full from the start.
+    let (_keep_out, out) = full_pipe();
+    let (_keep_err, err) = full_pipe();
+    let mut command = home.command(&get_args(&torrent, &peer(port), &["--json", "-vv"]));
+    let began = std::time::Instant::now();
+    let status = command.stdout(out).stderr(err).status().unwrap();
+    assert_eq!(status.code(), Some(0));
+    assert!(began.elapsed().as_secs() < 10, "it took {:?}", began.elapsed());
+    assert_eq!(home.read("down/data.bin"), data);
+    seed.signal("TERM");
+    seed.wait().expect(0);
+}
+
+/// A pipe that takes no byte more.
+fn full_pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
+    use std::io::Write;
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let size = 64 * 1024;
+    writer.write_all(&vec![b'x'; size]).unwrap();
+    (reader, writer)
+}
