@@ -46,7 +46,9 @@ impl Swarm {
             }
             Later::Completed => {
                 // The numbers first, so that the application has the last ones when it hears the news.
-                self.announcer.complete(now);
+                if self.torrent.was_incomplete && !self.torrent.was_told_complete {
+                    self.announcer.complete(now);
+                }
                 self.tell_row(now, out);
                 out.tell(Note::Complete { torrent: self.torrent.id });
             }

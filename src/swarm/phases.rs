@@ -34,14 +34,11 @@ impl Torrent {
                 return out.tell(Note::Failed { torrent: self.id, error });
             }
         };
+        self.remember_totals(opened.resume.as_ref());
         self.phase = Phase::Checking;
         let mut checks: Vec<Piece> = Vec::new();
         match opened.resume.filter(|_| !self.recheck) {
-            Some(resume) => {
-                self.stats.down_before = resume.downloaded;
-                self.stats.up_before = resume.uploaded;
-                checks = self.take_over(resume);
-            }
+            Some(resume) => checks = self.take_over(resume),
             None => {
                 let is_there = |piece: &Piece| self.is_there(*piece, &opened.lens);
                 checks.extend(self.metainfo.geometry.pieces().filter(is_there));
@@ -53,6 +50,18 @@ impl Torrent {
         }
         self.store.plan_checks(checks);
         self.go_on_checking(now, out);
+    }
+
+    /// What earlier runs moved and told, also where all data is checked anew. Later openings of this run's own state
+    /// would count this run twice.
+    fn remember_totals(&mut self, resume: Option<&Resume>) {
+        if !std::mem::replace(&mut self.knows_totals, true)
+            && let Some(resume) = resume
+        {
+            self.stats.down_before = resume.downloaded;
+            self.stats.up_before = resume.uploaded;
+            self.was_told_complete = resume.completed;
+        }
     }
 
     /// What earlier runs left; gives the pieces to be checked.
@@ -88,9 +97,10 @@ impl Torrent {
     pub(super) fn go_on_checking(&mut self, now: Time, out: &mut Outbox) {
         if self.store.go_on_checking(out) {
             self.phase = Phase::Active;
-            self.was_incomplete = !self.picker.is_complete();
+            let is_complete = self.picker.is_complete();
+            self.was_incomplete |= !is_complete;
             self.later.push(Later::Began);
-            if !self.was_incomplete {
+            if is_complete {
                 self.complete(now, out);
             }
         }
@@ -125,7 +135,7 @@ impl Torrent {
 
     pub(super) fn save_last(&mut self, now: Time, out: &mut Outbox) {
         if !self.store.is_saving() && !std::mem::replace(&mut self.is_last_save, true) {
-            self.store.save(self.resume(self.is_complete), now, out);
+            self.store.save(self.resume(self.is_complete || self.was_told_complete), now, out);
         }
     }
 

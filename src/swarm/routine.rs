@@ -88,7 +88,7 @@ impl Swarm {
         }
         self.torrent.free_slots = Choker::free_slots(self.peers.values());
         if self.torrent.phase == Phase::Active && self.torrent.store.wants_save(now) {
-            let resume = self.torrent.resume(self.torrent.is_complete);
+            let resume = self.torrent.resume(self.torrent.is_complete || self.torrent.was_told_complete);
             self.torrent.store.save(resume, now, out);
         }
     }

@@ -84,6 +84,10 @@ pub struct Torrent {
     pub is_complete: bool,
     /// It was not complete when this run began: `completed` is announced when it is.
     pub was_incomplete: bool,
+    /// An earlier run announced `completed`.
+    pub was_told_complete: bool,
+    /// The totals of earlier runs were taken over.
+    pub knows_totals: bool,
     /// Look at all existing data.
     pub recheck: bool,
     pub sequential: bool,
@@ -127,6 +131,8 @@ impl Torrent {
             free_slots: 0,
             is_complete: false,
             was_incomplete: false,
+            was_told_complete: false,
+            knows_totals: false,
             recheck: setup.recheck,
             sequential: setup.sequential,
             is_last_save: false,
