@@ -116,7 +116,7 @@ impl Follow {
         self.torrents.get_mut(torrent.0 as usize)
     }
 
-    fn row(&mut self, now: Span, row: Row, say: &mut Vec<Say>) {
+    fn row(&mut self, now: Span, mut row: Row, say: &mut Vec<Say>) {
         let torrent = row.torrent;
         let purpose = self.purpose.clone();
         let Some(followed) = self.at(torrent) else { return };
@@ -125,6 +125,10 @@ impl Follow {
         }
         let is_idle = row.downloaded == 0 && !followed.is_over();
         let waited = followed.began.map_or(Span::ZERO, |began| Span(now.0.saturating_sub(began.0)));
+        if row.down_per_s == 0 && (1..2_000_000).contains(&waited.0) {
+            // Rates are known after a second; until then the average is the best guess.
+            row.down_per_s = (row.downloaded as f64 / waited.as_secs_f64()) as u64;
+        }
         let is_missing = row.activity == Activity::Downloading && !followed.is_over();
         followed.row = Some(row);
         match purpose {
@@ -230,6 +234,10 @@ impl Follow {
         let Style { json, quiet, live } = self.style;
         let followed = self.torrents.get(torrent.0 as usize);
         let Some((followed, row)) = followed.and_then(|f| Some((f, f.row.as_ref()?))) else { return };
+        if self.is_stopping || row.activity == Activity::Stopped {
+            // The last words are said at the end.
+            return;
+        }
         if json {
             let info_hash = followed.metainfo.info_hash.to_string();
             say.push(Say::Event(progress::event(&followed.metainfo.name, &info_hash, row)));
