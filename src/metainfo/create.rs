@@ -122,7 +122,7 @@ fn check_kept(recipe: &Recipe, metainfo: &Metainfo) -> Result<(), Failed> {
             return Err(Failed::Tracker(url.clone()));
         }
     }
-    for (new, file) in recipe.files.iter().zip(&metainfo.files) {
+    for (new, file) in recipe.files.iter().zip(metainfo.files.iter()) {
         if new.path != file.path[1..] || file.pad {
             return Err(Failed::Name(new.path.join("/")));
         }

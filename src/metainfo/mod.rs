@@ -9,6 +9,7 @@ pub mod show;
 pub mod urls;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::base::{Geometry, InfoHash, Piece};
 
@@ -22,7 +23,7 @@ pub struct Metainfo {
     pub name: String,
     pub geometry: Geometry,
     /// In the order of the torrent's bytes, pad files included. Never empty.
-    pub files: Vec<File>,
+    pub files: Arc<[File]>,
     /// BEP 27.
     pub private: bool,
     /// Tiers (BEP 12); `announce` is the only tier where there is no list. URLs of any scheme.

@@ -171,7 +171,7 @@ fn read_info(info: Value<'_>) -> Result<Metainfo, Refused> {
         info_hash_v2: (version >= 2).then(|| Sha256::digest(info.raw()).into()),
         name,
         geometry,
-        files,
+        files: files.into(),
         private: private.and_then(Value::as_int).is_some_and(|private| private != 0),
         trackers: Vec::new(),
         web_seeds: Vec::new(),

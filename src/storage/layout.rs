@@ -4,6 +4,8 @@
 //! file in the state folder where every byte sits at its place within the torrent. Pad files are nowhere; they read
 //! as zeros.
 
+use std::sync::Arc;
+
 use crate::base::{Block, Geometry, Piece};
 use crate::metainfo::{File, Metainfo};
 
@@ -30,7 +32,7 @@ pub struct Slice {
 #[derive(Clone, Debug)]
 pub struct Layout {
     geometry: Geometry,
-    files: Vec<File>,
+    files: Arc<[File]>,
     wanted: Vec<bool>,
 }
 
@@ -40,7 +42,7 @@ impl Layout {
         let is_wanted = |(index, file): (usize, &File)| !file.pad && wanted.get(index).copied().unwrap_or(true);
         Layout {
             geometry: metainfo.geometry,
-            files: metainfo.files.clone(),
+            files: Arc::clone(&metainfo.files),
             wanted: metainfo.files.iter().enumerate().map(is_wanted).collect(),
         }
     }
@@ -134,7 +136,7 @@ mod tests {
         let geometry = Geometry::new(offset, piece_len).unwrap();
         let is_wanted = |(i, f): (usize, &File)| !f.pad && wanted.get(i).copied().unwrap_or(true);
         let wanted = files.iter().enumerate().map(is_wanted).collect();
-        Layout { geometry, files, wanted }
+        Layout { geometry, files: files.into(), wanted }
     }
 
     #[test]

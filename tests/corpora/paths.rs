@@ -147,7 +147,7 @@ fn torrent_bytes(info: impl FnOnce(&mut peerlink::wire::bencode::DictWriter<'_>)
 fn check_rules(metainfo: &Metainfo) {
     let mut places = BTreeSet::new();
     let mut folders = BTreeSet::new();
-    for File { path, pad, .. } in &metainfo.files {
+    for File { path, pad, .. } in metainfo.files.iter() {
         assert!(!path.is_empty());
         for part in path {
             assert!(!matches!(part.as_str(), "" | "." | ".."), "{path:?}");

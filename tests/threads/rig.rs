@@ -46,7 +46,7 @@ impl Sample {
             info_hash_v2: None,
             name: "t".into(),
             geometry,
-            files: list,
+            files: list.into(),
             private: false,
             trackers: Vec::new(),
             web_seeds: Vec::new(),

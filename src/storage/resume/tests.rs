@@ -19,7 +19,7 @@ fn layout(wanted: &[bool]) -> Layout {
         info_hash_v2: None,
         name: String::new(),
         geometry: Geometry::new(offset, PIECE_LEN).unwrap(),
-        files,
+        files: files.into(),
         private: false,
         trackers: Vec::new(),
         web_seeds: Vec::new(),
