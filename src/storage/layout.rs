@@ -61,10 +61,23 @@ impl Layout {
         self.wanted[file]
     }
 
-    /// The ranges of the torrent, first byte and one past the last, that are zeros and need not be asked for.
+    /// The ranges of the torrent, first byte and one past the last, that are zeros and need not be asked for. In
+    /// order; neighbours are one.
     pub fn pads(&self) -> Vec<(u64, u64)> {
-        let pads = self.files.iter().filter(|file| file.pad && file.len > 0);
-        pads.map(|file| (file.offset, file.offset + file.len)).collect()
+        let mut pads: Vec<(u64, u64)> = Vec::new();
+        for file in self.files.iter().filter(|file| file.pad && file.len > 0) {
+            let end = file.offset + file.len;
+            match pads.last_mut() {
+                Some((_, last)) if *last == file.offset => *last = end,
+                _ => pads.push((file.offset, end)),
+            }
+        }
+        pads
+    }
+
+    /// Whether the piece has no byte of any file.
+    pub fn is_piece_pad(&self, piece: Piece) -> bool {
+        self.slices_of_piece(piece).all(|slice| slice.place == Place::Pad)
     }
 
     /// Whether any wanted file has a byte in the piece.

@@ -21,6 +21,7 @@ mod store;
 mod torrent;
 mod uploads;
 mod verify;
+mod zeros;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -48,6 +48,7 @@ impl Torrent {
         if checks.len() > 1 {
             log::info!("{}: checking {} pieces of existing data", self.metainfo.name, checks.len());
         }
+        checks.extend(self.zeros_to_check());
         self.store.plan_checks(checks);
         self.go_on_checking(now, out);
     }
