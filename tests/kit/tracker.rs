@@ -1,0 +1,161 @@
+//! A tracker of our own (BEP 3, 23): remembers every announce, answers with everybody else's address on loopback.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use super::PATIENCE;
+
+/// One announce; all values as they were sent, percent signs resolved.
+#[derive(Clone, Debug)]
+pub struct Announce {
+    pub values: BTreeMap<String, Vec<u8>>,
+}
+
+impl Announce {
+    /// A value as text, empty where there is none.
+    pub fn text(&self, key: &str) -> String {
+        self.values.get(key).map(|value| String::from_utf8_lossy(value).into_owned()).unwrap_or_default()
+    }
+
+    pub fn number(&self, key: &str) -> u64 {
+        self.text(key).parse().unwrap_or_else(|_| panic!("{key} is no number in {self:?}"))
+    }
+
+    /// Whether the peer id begins so.
+    pub fn is_of(&self, client: &str) -> bool {
+        self.values.get("peer_id").is_some_and(|id| id.starts_with(client.as_bytes()))
+    }
+}
+
+/// Answers until it is dropped.
+pub struct Tracker {
+    pub url: String,
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    accepting: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    announces: Mutex<Vec<Announce>>,
+    news: Condvar,
+    is_over: AtomicBool,
+}
+
+impl Tracker {
+    pub fn new() -> Tracker {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let shared = Arc::new(Shared::default());
+        let of_thread = shared.clone();
+        let accepting = std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if of_thread.is_over.load(Ordering::Acquire) {
+                    break;
+                }
+                let shared = of_thread.clone();
+                if let Ok(stream) = stream {
+                    std::thread::spawn(move || answer(&shared, stream));
+                }
+            }
+        });
+        Tracker { url: format!("http://{address}/announce"), address, shared, accepting: Some(accepting) }
+    }
+
+    pub fn announces(&self) -> Vec<Announce> {
+        self.shared.announces.lock().expect("nobody panics with it").clone()
+    }
+
+    /// Waits for an announce.
+    pub fn wait_for(&self, what: &str, is_it: impl Fn(&Announce) -> bool) {
+        let end = Instant::now() + PATIENCE;
+        let mut announces = self.shared.announces.lock().expect("nobody panics with it");
+        while !announces.iter().any(&is_it) {
+            let left = end.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "no {what} came: {announces:?}");
+            announces = self.shared.news.wait_timeout(announces, left).expect("nobody panics with it").0;
+        }
+    }
+}
+
+impl Drop for Tracker {
+    fn drop(&mut self) {
+        self.shared.is_over.store(true, Ordering::Release);
+        let _ = TcpStream::connect(self.address);
+        if let Some(thread) = self.accepting.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn answer(shared: &Shared, mut stream: TcpStream) {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") && head.len() < 16_384 {
+        match stream.read(&mut byte) {
+            Ok(1) => head.push(byte[0]),
+            _ => return,
+        }
+    }
+    let line = String::from_utf8_lossy(head.split(|&byte| byte == b'\r').next().unwrap_or_default()).into_owned();
+    let query = line.split(' ').nth(1).and_then(|target| target.strip_prefix("/announce?"));
+    let body = match query {
+        Some(query) => reply(shared, Announce { values: parse_query(query) }),
+        None => b"d14:failure reason9:not founde".to_vec(),
+    };
+    let mut bytes =
+        format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len()).into_bytes();
+    bytes.extend_from_slice(&body);
+    let _ = stream.write_all(&bytes);
+}
+
+fn reply(shared: &Shared, announce: Announce) -> Vec<u8> {
+    let mut announces = shared.announces.lock().expect("nobody panics with it");
+    announces.push(announce.clone());
+    shared.news.notify_all();
+    // The last word of each peer of this torrent counts.
+    let mut ports = BTreeMap::new();
+    for other in announces.iter().filter(|other| other.values.get("info_hash") == announce.values.get("info_hash")) {
+        let id = other.values.get("peer_id").cloned();
+        match other.text("event").as_str() {
+            "stopped" => ports.remove(&id),
+            _ => ports.insert(id, other.number("port") as u16),
+        };
+    }
+    ports.remove(&announce.values.get("peer_id").cloned());
+    let mut peers = Vec::new();
+    for port in ports.values() {
+        peers.extend_from_slice(&[127, 0, 0, 1]);
+        peers.extend_from_slice(&port.to_be_bytes());
+    }
+    let mut body = format!("d8:intervali60e5:peers{}:", peers.len()).into_bytes();
+    body.extend_from_slice(&peers);
+    body.push(b'e');
+    body
+}
+
+fn parse_query(query: &str) -> BTreeMap<String, Vec<u8>> {
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.map(|(key, value)| (key.to_string(), unescape(value))).collect()
+}
+
+fn unescape(text: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        if byte == b'%' && rest.len() >= 2 {
+            let digits = std::str::from_utf8(&rest[..2]).unwrap_or_default();
+            out.push(u8::from_str_radix(digits, 16).expect("two digits after a percent sign"));
+            rest = &rest[2..];
+        } else {
+            out.push(byte);
+        }
+    }
+    out
+}

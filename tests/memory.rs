@@ -1,0 +1,63 @@
+//! Peak memory of a 512 MiB download, the same at every piece length. The promise is made for the release build
+//! (`scripts/bench` measures that one); the larger program of the test profile gets a little more.
+
+mod kit;
+
+use kit::child::Child;
+use kit::payload::Payload;
+use kit::peerlink::{self, Event};
+use kit::seed::Seed;
+
+const LEN: u64 = 512 << 20;
+/// 10 MB for the build that people use, which `PEERLINK_UNDER_TEST` names.
+const BOUND_KB: u64 = 10_000_000 / 1024;
+const BOUND_TEST_PROFILE_KB: u64 = 12_000_000 / 1024;
+
+#[test]
+fn pieces_of_256_kib() {
+    measure("256 KiB", 256 << 10, 1);
+}
+
+#[test]
+fn pieces_of_16_mib() {
+    measure("16 MiB", 16 << 20, 1);
+}
+
+/// The pool is shared: more peers take no more.
+#[test]
+fn eight_seeds() {
+    measure("16 MiB, 8 seeds", 16 << 20, 8);
+}
+
+fn measure(name: &str, piece_len: u32, seed_count: usize) {
+    let folder = peerlink::folder();
+    let (dir, state) = (folder.path().join("data"), folder.path().join("state"));
+    let payload = Payload::single("memory.bin", LEN, piece_len);
+    let torrent = payload.write_torrent(folder.path(), "memory", None);
+    let seeds: Vec<Seed> = (0..seed_count).map(|_| Seed::new(std::slice::from_ref(&payload))).collect();
+    let peers: Vec<_> = seeds.iter().map(|seed| seed.address).collect();
+    let mut command = peerlink::get(&[torrent], &dir, &state, &peers);
+    // It stays when it is complete, to be looked at.
+    command.arg("--seed");
+    let mut child = Child::start("peerlink get", command);
+    let took_ms = child.expect("completion", |line| Event::of(line, "complete").map(|event| event.number("ms")));
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.pid())).expect("it runs");
+    let field = |name: &str| -> u64 {
+        let line = status.lines().find(|line| line.starts_with(name)).expect("the kernel says it");
+        line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number of kB")
+    };
+    let peak = field("VmHWM:");
+    println!(
+        "{name}: peak {peak} kB; now {} kB: {} anonymous, {} of files; {} threads; took {took_ms} ms",
+        field("VmRSS:"),
+        field("RssAnon:"),
+        field("RssFile:"),
+        field("Threads:"),
+    );
+    child.terminate();
+    child.succeed();
+    payload.check_files(&dir);
+    let is_release = std::env::var_os("PEERLINK_UNDER_TEST").is_some() || !cfg!(debug_assertions);
+    let bound = if is_release { BOUND_KB } else { BOUND_TEST_PROFILE_KB };
+    assert!(peak <= bound, "{name}: {peak} kB, more than {bound}");
+}
