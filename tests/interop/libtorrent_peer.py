@@ -1,0 +1,65 @@
+"""libtorrent as the other side of a test, on loopback, without any other way to find peers than it is told.
+
+  libtorrent_peer.py seed  DIR RATE TORRENT...             prints "listening PORT", then "seeding" once all are checked
+  libtorrent_peer.py leech DIR RATE PEER TORRENT...        asks PEER (HOST:PORT, or - for the trackers only);
+                                                           prints "complete" once all are
+
+RATE is the most it uploads, in bytes per second (0: any). It runs until its standard input ends, then prints
+"uploaded BYTES" and "downloaded BYTES" of payload.
+"""
+import sys
+import threading
+
+import libtorrent as lt
+
+SETTINGS = {
+    "listen_interfaces": "127.0.0.1:0", "outgoing_interfaces": "127.0.0.1",
+    "enable_dht": False, "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
+    "enable_incoming_utp": False, "enable_outgoing_utp": False,
+    "allow_multiple_connections_per_ip": True, "ssrf_mitigation": False, "ignore_limits_on_local_network": False,
+    "rate_limit_ip_overhead": False, "alert_mask": lt.alert.category_t.status_notification | lt.alert.category_t.error_notification,
+}
+
+
+def say(*words):
+    print(*words, flush=True)
+
+
+def main(role, folder, rate, *rest):
+    peer, torrents = (None, rest) if role == "seed" else (rest[0], rest[1:])
+    session = lt.session(SETTINGS | {"upload_rate_limit": int(rate)})
+    say("listening", session.listen_port())
+    handles = []
+    for torrent in torrents:
+        params = lt.add_torrent_params()
+        params.ti, params.save_path = lt.torrent_info(torrent), folder
+        params.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
+        # A rate limit is kept on loopback too, and peers come only from us and the trackers.
+        params.flags |= lt.torrent_flags.disable_dht | lt.torrent_flags.disable_lsd | lt.torrent_flags.disable_pex
+        handles.append(session.add_torrent(params))
+
+    ended = threading.Event()
+    threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+    left = set(range(len(handles)))
+    told = set()
+    while not ended.is_set():
+        session.wait_for_alert(100)
+        for alert in session.pop_alerts():
+            if alert.category() & lt.alert.category_t.error_notification:
+                say("alert", alert)
+        for number in list(left):
+            status = handles[number].status()
+            if status.is_seeding:
+                left.discard(number)
+                if not left:
+                    say("seeding" if role == "seed" else "complete")
+            elif peer and peer != "-" and number not in told and status.state == status.downloading:
+                host, port = peer.rsplit(":", 1)
+                handles[number].connect_peer((host, int(port)))
+                told.add(number)
+    say("uploaded", sum(handle.status().total_payload_upload for handle in handles))
+    say("downloaded", sum(handle.status().total_payload_download for handle in handles))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,108 @@
+//! Other people's clients: whether they are there, how they are started, when they are ready.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::kit::child::Child;
+
+/// Says that a test does not run, and why.
+pub fn skip(test: &str, reason: &str) {
+    println!("SKIPPED: interop/{test}: {reason}");
+}
+
+/// A python that has libtorrent: `PEERLINK_PYTHON`, or the one `scripts/test --install` makes.
+pub fn python() -> Result<PathBuf, String> {
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
+    let places = ["venv/bin/python", "bench/tools/venv/bin/python"].map(|place| target.join(place));
+    let named = std::env::var_os("PEERLINK_PYTHON").map(PathBuf::from);
+    let known = named.into_iter().chain(places).chain(["python3".into()]);
+    let has_libtorrent = |python: &PathBuf| runs(Command::new(python).args(["-c", "import libtorrent"]));
+    known.into_iter().find(has_libtorrent).ok_or_else(|| "libtorrent is not installed (PEERLINK_PYTHON names a python that has it)".into())
+}
+
+/// Whether there is aria2.
+pub fn aria2() -> Result<(), String> {
+    if runs(Command::new("aria2c").arg("--version")) { Ok(()) } else { Err("aria2 is not installed".into()) }
+}
+
+fn runs(command: &mut Command) -> bool {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|s| s.success())
+}
+
+/// A client that runs.
+pub struct Other {
+    pub child: Child,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+fn at(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+/// libtorrent with the data in `dir`, checked; `rate` bytes per second at most, 0 for any.
+pub fn libtorrent_seed(python: &Path, torrents: &[PathBuf], dir: &Path, rate: u64) -> Other {
+    let mut other = libtorrent(python, "seed", dir, rate, &[], torrents);
+    other.child.expect("check", |line| (line == "seeding").then_some(()));
+    other
+}
+
+/// libtorrent that downloads to `dir` from this peer, or from what the trackers say.
+pub fn libtorrent_leech(python: &Path, torrents: &[PathBuf], dir: &Path, peer: Option<SocketAddr>) -> Other {
+    let peer = peer.map_or("-".into(), |peer| peer.to_string());
+    libtorrent(python, "leech", dir, 0, &[&peer], torrents)
+}
+
+fn libtorrent(python: &Path, role: &str, dir: &Path, rate: u64, more: &[&str], torrents: &[PathBuf]) -> Other {
+    let mut command = Command::new(python);
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/libtorrent_peer.py"));
+    command.arg(role).arg(dir).arg(rate.to_string()).args(more).args(torrents);
+    let mut child = Child::start(&format!("libtorrent {role}"), command);
+    let port = child.expect("port", |line| line.strip_prefix("listening ")?.parse().ok());
+    Other { child, address: at(port) }
+}
+
+/// Ends a libtorrent; payload bytes it sent and received.
+pub fn libtorrent_end(other: Other) -> (u64, u64) {
+    let lines = other.child.succeed();
+    let number = |key: &str| lines.iter().find_map(|line| line.strip_prefix(key)?.trim().parse().ok());
+    (number("uploaded ").expect("it says so"), number("downloaded ").expect("it says so"))
+}
+
+/// aria2 with the data in `dir`, checked; `rate` bytes per second at most, 0 for any.
+pub fn aria2_seed(torrents: &[PathBuf], dir: &Path, rate: u64) -> Other {
+    let mut command = aria2_command(torrents, dir);
+    command.args(["--check-integrity=true", "--seed-ratio=0.0"]).arg(format!("--max-overall-upload-limit={rate}"));
+    let mut other = start_aria2("aria2 seed", command);
+    let is_checked = |line: &str| line.contains("Verification finished successfully");
+    let checked_count = other.child.seen().iter().filter(|line| is_checked(line)).count();
+    for _ in checked_count..torrents.len() {
+        other.child.expect("check", |line| is_checked(line).then_some(()));
+    }
+    other
+}
+
+/// aria2 that downloads to `dir` from what the trackers say, and ends when it is complete.
+pub fn aria2_leech(torrents: &[PathBuf], dir: &Path) -> Other {
+    let mut command = aria2_command(torrents, dir);
+    command.args(["--seed-time=0", "--file-allocation=none"]);
+    start_aria2("aria2 leech", command)
+}
+
+fn aria2_command(torrents: &[PathBuf], dir: &Path) -> Command {
+    let mut command = Command::new("aria2c");
+    command.args(["--no-conf", "--enable-dht=false", "--enable-dht6=false", "--bt-enable-lpd=false"]);
+    command.args(["--enable-peer-exchange=false", "--disable-ipv6=true", "--interface=127.0.0.1"]);
+    // It knows no "any port", but tries those of a range in random order.
+    command.args(["--listen-port=20000-29999", "--console-log-level=info", "--summary-interval=0"]);
+    command.args(["--show-console-readout=false", "--enable-color=false", "-j", "50"]);
+    command.arg(format!("--stop-with-process={}", std::process::id())).arg("--dir").arg(dir).args(torrents);
+    command
+}
+
+fn start_aria2(name: &str, command: Command) -> Other {
+    let mut child = Child::start(name, command);
+    let port = child.expect("port", |line| line.split("listening on TCP port ").nth(1)?.trim().parse().ok());
+    Other { child, address: at(port) }
+}
