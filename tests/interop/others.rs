@@ -18,7 +18,10 @@ pub fn python() -> Result<PathBuf, String> {
     let named = std::env::var_os("PEERLINK_PYTHON").map(PathBuf::from);
     let known = named.into_iter().chain(places).chain(["python3".into()]);
     let has_libtorrent = |python: &PathBuf| runs(Command::new(python).args(["-c", "import libtorrent"]));
-    known.into_iter().find(has_libtorrent).ok_or_else(|| "libtorrent is not installed (PEERLINK_PYTHON names a python that has it)".into())
+    known
+        .into_iter()
+        .find(has_libtorrent)
+        .ok_or_else(|| "libtorrent is not installed (PEERLINK_PYTHON names a python that has it)".into())
 }
 
 /// Whether there is aria2.
