@@ -25,7 +25,7 @@ const TORRENTS_MAX: usize = 10_000;
 /// Between two tries to hand over more torrents than the loop takes at once.
 const FEED_RETRY: Duration = Duration::from_millis(2);
 /// A run that was told to stop and has not by then is ended anyway: what is on disk is consistent at any moment.
-const STOP_LATEST: Duration = Duration::from_secs(4);
+const STOP_LATEST: Duration = Duration::from_secs(3);
 /// Between rows, with and without a live line.
 const ROWS: (Span, Span) = (Span::millis(250), Span::secs(1));
 /// Memory that the defaults of [`limits`] stand for.
@@ -54,7 +54,7 @@ pub fn run(
 ) -> Result<Exit, Failure> {
     check(&items)?;
     let style = Style { json: settings.switch("json"), quiet: settings.switch("quiet"), live: console.is_live() };
-    let reactor = start(settings, state_dir)?;
+    let reactor = start(settings, state_dir, items.len())?;
     tell_port(&reactor, settings, style, console);
     let handle = reactor.handle();
     let (seed, key, peer_id) = identity()?;
@@ -108,7 +108,7 @@ fn check(items: &[Item]) -> Result<(), Failure> {
     }
 }
 
-fn start(settings: &Settings, state_dir: PathBuf) -> Result<Reactor, Failure> {
+fn start(settings: &Settings, state_dir: PathBuf, torrent_count: usize) -> Result<Reactor, Failure> {
     std::fs::create_dir_all(&state_dir).map_err(|e| {
         let shown = super::settings::shown(&state_dir);
         Failure::new(Exit::Disk, format!("cannot make the state folder {shown} (--state-dir): {e}"))
@@ -122,7 +122,8 @@ fn start(settings: &Settings, state_dir: PathBuf) -> Result<Reactor, Failure> {
     options.pool_blocks = scaled(limits::POOL_BLOCKS as u64, 2 * limits::READ_BLOCKS as u64) as usize;
     options.download_credits = scaled(u64::from(limits::DOWNLOAD_CREDITS), 64);
     options.upload_credits = scaled(u64::from(options.upload_credits), 32);
-    options.job_slots = options.pool_blocks + options.upload_credits as usize + 64;
+    // Blocks on their way in and out, and what every torrent may ask for at once: open, check, save, close.
+    options.job_slots = options.pool_blocks + options.upload_credits as usize + 64 + 4 * torrent_count;
     options.bind = settings.list("bind").iter().filter_map(|text| text.parse().ok()).collect();
     options.port = settings.count("port").map(|port| port as u16);
     options.seed = seed;
