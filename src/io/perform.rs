@@ -11,6 +11,7 @@ use super::conn::{Conn, recycle};
 use super::listen::open_socket;
 use super::reactor::{Next, Queued, Reactor, Stage, same_family};
 use crate::base::ConnId;
+use crate::base::address::unmapped;
 use crate::machine::{Closed, Command, Completion, Input, Job, Note, Run};
 
 impl Reactor {
@@ -137,6 +138,8 @@ impl Reactor {
 
     /// A non-blocking connect, from the bound address of the same family if there is one.
     fn start_dial(&self, to: SocketAddr) -> io::Result<TcpStream> {
+        // Our v6 sockets speak v6 only.
+        let to = SocketAddr::new(unmapped(to.ip()), to.port());
         let socket = open_socket(to, Type::STREAM, Protocol::TCP)?;
         let from = self.bind.iter().find(|ip| same_family(to, ip) && !ip.is_unspecified());
         if let Some(&ip) = from {
@@ -154,6 +157,7 @@ impl Reactor {
     }
 
     fn send_datagram(&mut self, to: SocketAddr, bytes: &[u8]) {
+        let to = SocketAddr::new(unmapped(to.ip()), to.port());
         let Some(socket) = self.doors.udp_for(to) else {
             log::debug!("no UDP socket reaches {to}");
             return;

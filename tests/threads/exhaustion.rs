@@ -1,7 +1,7 @@
 //! Too few descriptors: the process that has them is this test binary once more, with a limit of its own.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::process::Command as Process;
 use std::sync::mpsc;
 use std::time::Instant;
@@ -68,16 +68,19 @@ fn read_port(output: &mut impl Read) -> u16 {
 fn child() {
     let state = tempfile::tempdir().unwrap();
     let (sender, notes) = mpsc::channel();
-    let machine = Script::new(|now, input, out, wishes| match input {
+    // Its kernel queue takes dials, so that each keeps its descriptor.
+    let patient = TcpListener::bind("127.0.0.1:0").unwrap();
+    let to = patient.local_addr().unwrap();
+    let machine = Script::new(move |now, input, out, wishes| match input {
         Input::Note(Note::Listening { port }) => println!("port {port}"),
         Input::Accepted { .. } => wishes.deadline = Some(now + Span::millis(200)),
         Input::Received { conn, bytes } => out.send(conn, bytes.to_vec()),
-        // By now all descriptors are taken: a dial fails cleanly, too.
+        // More dials than descriptors: those beyond fail cleanly.
         Input::Deadline => {
             wishes.deadline = None;
             for _ in 0..40 {
                 let conn = out.new_conn();
-                out.push(Command::Connect { conn, to: "127.0.0.1:1".parse().unwrap() });
+                out.push(Command::Connect { conn, to });
             }
         }
         Input::Closed { reason: Closed::NoDescriptor, .. } => {
