@@ -32,6 +32,10 @@ impl Torrent {
             return Err(Fault::WrongTorrent);
         }
         if theirs.peer_id == our_id {
+            if peer.dialled.is_none() {
+                // So that our other end sees whom it dialled, and never does again.
+                out.send(peer.conn, Handshake::new(self.metainfo.info_hash, our_id).to_bytes().to_vec());
+            }
             return Err(Fault::Ourselves);
         }
         let suspect = Suspect { address: peer.remote, peer_id: theirs.peer_id };
