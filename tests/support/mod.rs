@@ -102,7 +102,7 @@ pub fn make(shape: &Shape, seed: u64) -> Made {
         info_hash_v2: None,
         name: shape.name.clone(),
         geometry: Geometry::new(offset as u64, shape.piece_len).expect("a shape has bytes and a piece length"),
-        files,
+        files: files.into(),
         private: shape.private,
         trackers: shape.trackers.clone(),
         web_seeds: Vec::new(),
