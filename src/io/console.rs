@@ -190,7 +190,9 @@ struct Writer {
     is_joined: bool,
     err_is_terminal: bool,
     live: Option<String>,
+    /// A live line is on the screen, and it is the latest one.
     is_drawn: bool,
+    is_current: bool,
     dropped: Arc<AtomicU64>,
     error: Option<String>,
 }
@@ -206,6 +208,7 @@ impl Writer {
             err_is_terminal,
             live: None,
             is_drawn: false,
+            is_current: false,
             dropped,
             error: None,
         }
@@ -241,7 +244,7 @@ impl Writer {
                 if self.live.is_none() {
                     self.erase();
                 }
-                self.is_drawn = false;
+                self.is_current = false;
             }
             Item::End => {
                 self.erase();
@@ -274,13 +277,14 @@ impl Writer {
     fn draw(&mut self) {
         let Some(live) = &self.live else { return };
         let port = &mut self.ports[1];
-        if self.is_drawn || port.waiting.len() > WRITE_LEN {
+        if (self.is_drawn && self.is_current) || port.waiting.len() > WRITE_LEN {
             return;
         }
         let width = port.file.as_ref().and_then(|file| terminal::width(file.as_fd()));
         let line = fit(live, width.unwrap_or(80).saturating_sub(1));
         port.waiting.extend(format!("\r{line}\x1b[K").bytes());
         self.is_drawn = true;
+        self.is_current = true;
     }
 
     /// Says how many lines were lost, once there is room again.
@@ -450,5 +454,19 @@ mod tests {
         console.live(None);
         read_until("\r\x1b[K");
         thread.finish(None).unwrap();
+    }
+
+    #[test]
+    fn a_line_that_comes_with_a_newer_live_line_erases_the_older_one() {
+        let pty = nix::pty::openpty(None, None).unwrap();
+        let screen = pty.slave.try_clone().unwrap();
+        let mut writer = Writer::new(Some(pty.slave), Some(screen), Arc::default());
+        writer.apply(Item::Live(Some("old".into())));
+        writer.draw();
+        writer.ports[1].waiting.clear();
+        // Both wait in the queue: the newer live line is never drawn.
+        writer.apply(Item::Live(Some("new".into())));
+        writer.apply(Item::Line(Stream::Out, "result".into()));
+        assert_eq!(Vec::from(writer.ports[1].waiting.clone()), b"\r\x1b[Kresult\n");
     }
 }
