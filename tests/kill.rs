@@ -1,8 +1,8 @@
 //! SIGKILL at random moments of one download: right bytes, nothing fetched twice beyond a piece per kill, and hardly
 //! anything read again at each start.
 //!
-//! `PEERLINK_KILLS` (default 20) and `PEERLINK_SEED` (the moments; printed) change a run; `scripts/soak` runs a long
-//! one.
+//! `PEERLINK_KILLS` (default 20), `PEERLINK_SEED` (the moments; printed) and `PEERLINK_KILL_RATE` (MiB per second of
+//! the seed) change a run; `scripts/soak` runs a long one.
 
 mod kit;
 
@@ -16,8 +16,8 @@ use kit::peerlink;
 use kit::seed::Seed;
 
 const LEN: u64 = 96 << 20;
-/// Bytes per second: a download of about eight seconds, so that kills meet it at work and not in what the kernel holds.
-const RATE: u64 = 12 << 20;
+/// MiB per second: a download of about eight seconds, so that kills meet it at work and not in what the kernel holds.
+const RATE: u64 = 12;
 /// Kills at a moment after the start, which meet the opening of files; the others count bytes.
 const EARLY: Duration = Duration::from_millis(60);
 
@@ -50,6 +50,7 @@ impl Watch {
 fn die_often(name: &str, piece_len: u32) {
     let number = |variable: &str| std::env::var(variable).ok().and_then(|text| text.parse::<u64>().ok());
     let kills_wanted = number("PEERLINK_KILLS").unwrap_or(20);
+    let rate = number("PEERLINK_KILL_RATE").unwrap_or(RATE) << 20;
     let chance = number("PEERLINK_SEED").unwrap_or_else(|| fastrand::u64(..));
     println!("{name}: PEERLINK_SEED={chance}");
     let mut rng = fastrand::Rng::with_seed(chance);
@@ -61,7 +62,7 @@ fn die_often(name: &str, piece_len: u32) {
     let watch = Arc::new(Mutex::new(Watch::default()));
     let of_seed = watch.clone();
     let seed =
-        Seed::with(std::slice::from_ref(&payload), Some(RATE), move || of_seed.lock().expect("no panic").sample());
+        Seed::with(std::slice::from_ref(&payload), Some(rate), move || of_seed.lock().expect("no panic").sample());
     let start = || {
         // Locked, so that nobody asks for a block before its process is known.
         let mut watch = watch.lock().expect("no panic");

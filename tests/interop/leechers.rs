@@ -110,3 +110,35 @@ fn a_swarm_of_all() {
     seed.terminate();
     seed.succeed();
 }
+
+/// Over IPv6: from libtorrent to us, and on to another libtorrent that dials us.
+#[test]
+fn passed_on_over_v6() {
+    let python = match others::python() {
+        Ok(python) => python,
+        Err(why) => return skip("passed_on_over_v6", &why),
+    };
+    let ip: std::net::IpAddr = std::net::Ipv6Addr::LOCALHOST.into();
+    if std::net::TcpListener::bind((ip, 0)).is_err() {
+        return skip("passed_on_over_v6", "no IPv6 here");
+    }
+    let scene = Scene::new(some(), None);
+    let first = others::libtorrent_seed_at(ip, &python, &scene.torrents, &scene.source(), 0);
+    let (ours, theirs) = (scene.path("ours"), scene.path("theirs"));
+    let mut command = peerlink::command_at("::1", &["get", "--seed"], &scene.path("state"));
+    command.arg("--dir").arg(&ours).arg("--peer").arg(first.address.to_string()).args(&scene.torrents);
+    let mut us = Child::start("peerlink get --seed", command);
+    let port = us.expect("port", |line| Event::of(line, "listening").map(|event| event.number("port")));
+    for _ in &scene.torrents {
+        us.expect("completion", |line| Event::of(line, "complete").map(drop));
+    }
+    others::libtorrent_end(first);
+    let address = std::net::SocketAddr::new(ip, port as u16);
+    let mut last = others::libtorrent_leech(&python, &scene.torrents, &theirs, Some(address));
+    last.child.expect("completion", |line| (line == "complete").then_some(()));
+    others::libtorrent_end(last);
+    us.terminate();
+    us.succeed();
+    check_tree(&ours, &scene.payloads);
+    scene.payloads.iter().for_each(|payload| payload.check_files(&theirs));
+}

@@ -4,16 +4,18 @@
   libtorrent_peer.py leech DIR RATE PEER TORRENT...        asks PEER (HOST:PORT, or - for the trackers only);
                                                            prints "complete" once all are
 
-RATE is the most it uploads, in bytes per second (0: any). It runs until its standard input ends, then prints
+The environment variable AT names another address than 127.0.0.1. RATE is the most it uploads, in bytes per second (0: any). It runs until its standard input ends, then prints
 "uploaded BYTES" and "downloaded BYTES" of payload.
 """
+import os
 import sys
 import threading
 
 import libtorrent as lt
 
+AT = os.environ.get("AT", "127.0.0.1")
 SETTINGS = {
-    "listen_interfaces": "127.0.0.1:0", "outgoing_interfaces": "127.0.0.1",
+    "listen_interfaces": f"{AT}:0", "outgoing_interfaces": AT.strip("[]"),
     "enable_dht": False, "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
     "enable_incoming_utp": False, "enable_outgoing_utp": False,
     "allow_multiple_connections_per_ip": True, "ssrf_mitigation": False, "ignore_limits_on_local_network": False,
@@ -55,7 +57,7 @@ def main(role, folder, rate, *rest):
                     say("seeding" if role == "seed" else "complete")
             elif peer and peer != "-" and number not in told and status.state == status.downloading:
                 host, port = peer.rsplit(":", 1)
-                handles[number].connect_peer((host, int(port)))
+                handles[number].connect_peer((host.strip("[]"), int(port)))
                 told.add(number)
     say("uploaded", sum(handle.status().total_payload_upload for handle in handles))
     say("downloaded", sum(handle.status().total_payload_download for handle in handles))

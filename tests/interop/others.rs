@@ -1,6 +1,6 @@
 //! Other people's clients: whether they are there, how they are started, when they are ready.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -40,30 +40,41 @@ pub struct Other {
     pub address: SocketAddr,
 }
 
-fn at(port: u16) -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], port))
-}
-
 /// libtorrent with the data in `dir`, checked; `rate` bytes per second at most, 0 for any.
 pub fn libtorrent_seed(python: &Path, torrents: &[PathBuf], dir: &Path, rate: u64) -> Other {
-    let mut other = libtorrent(python, "seed", dir, rate, &[], torrents);
+    libtorrent_seed_at(Ipv4Addr::LOCALHOST.into(), python, torrents, dir, rate)
+}
+
+/// The same at another address of this machine.
+pub fn libtorrent_seed_at(ip: IpAddr, python: &Path, torrents: &[PathBuf], dir: &Path, rate: u64) -> Other {
+    let mut other = libtorrent(ip, python, "seed", dir, rate, &[], torrents);
     other.child.expect("check", |line| (line == "seeding").then_some(()));
     other
 }
 
 /// libtorrent that downloads to `dir` from this peer, or from what the trackers say.
 pub fn libtorrent_leech(python: &Path, torrents: &[PathBuf], dir: &Path, peer: Option<SocketAddr>) -> Other {
+    let ip = peer.map_or(Ipv4Addr::LOCALHOST.into(), |peer| peer.ip());
     let peer = peer.map_or("-".into(), |peer| peer.to_string());
-    libtorrent(python, "leech", dir, 0, &[&peer], torrents)
+    libtorrent(ip, python, "leech", dir, 0, &[&peer], torrents)
 }
 
-fn libtorrent(python: &Path, role: &str, dir: &Path, rate: u64, more: &[&str], torrents: &[PathBuf]) -> Other {
+fn libtorrent(
+    ip: IpAddr,
+    python: &Path,
+    role: &str,
+    dir: &Path,
+    rate: u64,
+    more: &[&str],
+    torrents: &[PathBuf],
+) -> Other {
     let mut command = Command::new(python);
+    command.env("AT", if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() });
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/libtorrent_peer.py"));
     command.arg(role).arg(dir).arg(rate.to_string()).args(more).args(torrents);
     let mut child = Child::start(&format!("libtorrent {role}"), command);
     let port = child.expect("port", |line| line.strip_prefix("listening ")?.parse().ok());
-    Other { child, address: at(port) }
+    Other { child, address: SocketAddr::new(ip, port) }
 }
 
 /// Ends a libtorrent; payload bytes it sent and received.
@@ -107,5 +118,5 @@ fn aria2_command(torrents: &[PathBuf], dir: &Path) -> Command {
 fn start_aria2(name: &str, command: Command) -> Other {
     let mut child = Child::start(name, command);
     let port = child.expect("port", |line| line.split("listening on TCP port ").nth(1)?.trim().parse().ok());
-    Other { child, address: at(port) }
+    Other { child, address: SocketAddr::from(([127, 0, 0, 1], port)) }
 }

@@ -21,12 +21,17 @@ pub fn folder() -> TempDir {
 
 /// `peerlink WORDS --json`, on loopback, any port, with its state in `state`; nothing of this shell's settings.
 pub fn command(words: &[&str], state: &Path) -> Command {
+    command_at("127.0.0.1", words, state)
+}
+
+/// The same at another address of this machine.
+pub fn command_at(bind: &str, words: &[&str], state: &Path) -> Command {
     let mut command = Command::new(binary());
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PEERLINK_")) {
         command.env_remove(name);
     }
     command.env("HOME", state).env_remove("XDG_CONFIG_HOME").env_remove("XDG_STATE_HOME");
-    command.args(words).arg("--json").args(["--bind", "127.0.0.1", "--port", "0"]).arg("--state-dir").arg(state);
+    command.args(words).arg("--json").args(["--bind", bind, "--port", "0"]).arg("--state-dir").arg(state);
     command
 }
 
