@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::base::credits::Credits;
+use crate::base::limiter::Limiter;
 use crate::base::{Bitfield, Block, ConnId, Filled, InfoHash, JobId, Piece, Pool, Span, StoreId, Time, TorrentId};
 use crate::metainfo::Metainfo;
 use crate::storage::{Layout, Record, Resume};
@@ -347,6 +348,9 @@ pub struct Outbox {
     pub download: Credits,
     /// Blocks read or queued for sending, of all torrents.
     pub upload: Credits,
+    /// Payload of all torrents, out and in.
+    pub up_limit: Limiter,
+    pub down_limit: Limiter,
     pub rng: fastrand::Rng,
     next_conn: u64,
     next_job: u64,
@@ -360,6 +364,8 @@ impl Outbox {
             pool: Pool::new(pool_blocks),
             download: Credits::new(download_credits),
             upload: Credits::new(upload_credits),
+            up_limit: Limiter::default(),
+            down_limit: Limiter::default(),
             rng: fastrand::Rng::with_seed(seed),
             next_conn: 1,
             next_job: 1,

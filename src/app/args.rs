@@ -88,6 +88,10 @@ command! {
     #[argh(option)] bind: Vec<String>,
     /// most peers at once per torrent (default: 100)
     #[argh(option)] max_peers: Option<String>,
+    /// send at most this much payload per second over all torrents: 500K, 2M (0: no limit)
+    #[argh(option, short = 'u')] up_limit: Option<String>,
+    /// fetch at most this much payload per second over all torrents: 500K, 2M (0: no limit)
+    #[argh(option)] down_limit: Option<String>,
     /// memory for payload and requests, at least 4M (default: 32M)
     #[argh(option)] memory: Option<String>,
     /// fetch pieces in order instead of rarest first
@@ -136,6 +140,10 @@ command! {
     #[argh(option)] bind: Vec<String>,
     /// most peers at once per torrent (default: 100)
     #[argh(option)] max_peers: Option<String>,
+    /// send at most this much payload per second over all torrents: 500K, 2M (0: no limit)
+    #[argh(option, short = 'u')] up_limit: Option<String>,
+    /// fetch at most this much payload per second over all torrents: 500K, 2M (0: no limit)
+    #[argh(option)] down_limit: Option<String>,
     /// memory for payload and requests, at least 4M (default: 32M)
     #[argh(option)] memory: Option<String>,
     /// hash all data again

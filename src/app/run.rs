@@ -126,6 +126,8 @@ fn start(settings: &Settings, state_dir: PathBuf, torrent_count: usize) -> Resul
     options.job_slots = options.pool_blocks + options.upload_credits as usize + 64 + 4 * torrent_count;
     options.bind = settings.list("bind").iter().filter_map(|text| text.parse().ok()).collect();
     options.port = settings.count("port").map(|port| port as u16);
+    options.up_limit = settings.size("up-limit").unwrap_or(0);
+    options.down_limit = settings.size("down-limit").unwrap_or(0);
     options.seed = seed;
     Reactor::new(options).map_err(|e| Failure::new(Exit::Other, e.to_string()))
 }

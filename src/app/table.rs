@@ -111,7 +111,7 @@ const fn row(
 }
 
 /// Every setting there is, in the order in which `peerlink config` shows them.
-pub const SETTINGS: [Setting; 30] = [
+pub const SETTINGS: [Setting; 32] = [
     row("dir", Some('d'), Kind::Text, ".", "a folder"),
     row("state-dir", None, Kind::Text, "", "a folder"),
     Setting { is_key: false, ..row("config", Some('c'), Kind::Text, "", "a file") },
@@ -120,6 +120,8 @@ pub const SETTINGS: [Setting; 30] = [
     row("peer", None, Kind::Peers, "", "an address with a port"),
     row("tracker", Some('t'), Kind::Urls, "", "one or more URLs"),
     row("max-peers", None, Kind::Count { min: 1, max: 10_000 }, "100", "a number"),
+    row("up-limit", Some('u'), Kind::Size { min: 0 }, "0", "bytes per second such as 500K"),
+    row("down-limit", None, Kind::Size { min: 0 }, "0", "bytes per second such as 500K"),
     row("memory", None, Kind::Size { min: 4 << 20 }, "32M", "a size, at least 4M"),
     row("select", Some('s'), Kind::Select, "", "files such as 1-5,8"),
     row("list", Some('l'), Kind::Switch, "false", ""),

@@ -5,6 +5,7 @@ pub mod bitfield;
 pub mod credits;
 pub mod geometry;
 pub mod ids;
+pub mod limiter;
 pub mod limits;
 pub mod pool;
 pub mod rate;

@@ -22,6 +22,7 @@ use super::mailbox::{Bell, Letter, Mailbox, mailbox};
 use super::resident::Resident;
 use super::web;
 use super::workers::Workers;
+use crate::base::limiter::Limiter;
 use crate::base::{ConnId, Span, Time, limits};
 use crate::machine::{Closed, Completion, Input, Machine, Note, Outbox};
 
@@ -37,6 +38,9 @@ pub struct Options {
     pub pool_blocks: usize,
     pub download_credits: u32,
     pub upload_credits: u32,
+    /// Bytes per second of payload over all torrents; 0: no limit.
+    pub up_limit: u64,
+    pub down_limit: u64,
     /// Resume state and locks; made when needed.
     pub state_dir: PathBuf,
     /// Hash threads, at least one.
@@ -62,6 +66,8 @@ impl Options {
             pool_blocks: limits::POOL_BLOCKS,
             download_credits: limits::DOWNLOAD_CREDITS,
             upload_credits: 256,
+            up_limit: 0,
+            down_limit: 0,
             state_dir,
             hashers: 1,
             open_files: limits::OPEN_FILES,
@@ -228,6 +234,10 @@ impl Reactor {
         let (sender, mailbox) = mailbox(Arc::clone(&bell), options.mail_slots);
         let workers = Workers::start(&options, open_files, &sender).map_err(trouble)?;
         let (notes_in, notes) = bounded(NOTE_SLOTS);
+        let mut out =
+            Outbox::new(options.seed, options.pool_blocks, options.download_credits, options.upload_credits);
+        out.up_limit = Limiter::new(options.up_limit);
+        out.down_limit = Limiter::new(options.down_limit);
         Ok(Reactor {
             poll,
             clock: Clock::new(),
@@ -245,7 +255,7 @@ impl Reactor {
             dirty: Vec::new(),
             scratch: vec![0; limits::READ_LEN].into_boxed_slice(),
             runs: Vec::new(),
-            out: Outbox::new(options.seed, options.pool_blocks, options.download_credits, options.upload_credits),
+            out,
             inputs: VecDeque::new(),
             workers,
             resident: Resident::default(),

@@ -167,7 +167,12 @@ impl Torrent {
         if outstanding > down.pipeline / 2 {
             return;
         }
-        let room = (down.pipeline - outstanding.min(down.pipeline)).min(out.download.free());
+        let allowance = out.down_limit.allowance(now);
+        if allowance == 0 {
+            return self.throttle(out.down_limit.ready_at(now));
+        }
+        let affordable = u32::try_from(allowance.div_ceil(u64::from(BLOCK_LEN))).unwrap_or(u32::MAX);
+        let room = (down.pipeline - outstanding.min(down.pipeline)).min(out.download.free()).min(affordable);
         let blocks = self.pick_for(peer, room as usize, out);
         if blocks.is_empty() {
             return;
@@ -178,6 +183,7 @@ impl Torrent {
         let mut bytes = Vec::with_capacity(blocks.len() * 17);
         for block in blocks {
             assert!(out.download.take(), "no more blocks are picked than credits are free");
+            out.down_limit.spend(u64::from(block.len()));
             Message::Request(block.into()).write(&mut bytes);
             peer.down.requested.push_back(Request { block, at: now });
         }

@@ -60,17 +60,10 @@ impl Swarm {
             }
             Later::Serve { conn } => {
                 if let Some(peer) = self.peers.get_mut(&conn) {
-                    self.torrent.serve(peer, out);
+                    self.torrent.serve(peer, now, out);
                 }
             }
-            Later::TopUpAll => {
-                for peer in self.peers.values_mut() {
-                    self.torrent.top_up(peer, now, out);
-                    if peer.up.is_starved {
-                        self.torrent.serve(peer, out);
-                    }
-                }
-            }
+            Later::TopUpAll => self.top_up_all(now, out),
             Later::Began => {
                 self.torrent.free_slots = Choker::free_slots(self.peers.values());
                 if !std::mem::replace(&mut self.is_announcing, true) {
@@ -82,6 +75,24 @@ impl Swarm {
                 self.hang_up_all("starting over from the files", now, out);
                 out.job(Job::Close { store: self.torrent.store.id });
                 self.torrent.open(now, out);
+            }
+        }
+    }
+
+    /// Requests and reads that waited for credits or a rate limit. Whoever was first last time is last now, so that
+    /// all get their share of little.
+    fn top_up_all(&mut self, now: Time, out: &mut Outbox) {
+        let Swarm { torrent, peers, next_turn, .. } = self;
+        let from = *next_turn;
+        let next = peers.range(ConnId(from.0 + 1)..).next().or_else(|| peers.first_key_value());
+        *next_turn = next.map_or(from, |(conn, _)| *conn);
+        let turns = peers.range(from..).map(|(conn, _)| *conn).chain(peers.range(..from).map(|(conn, _)| *conn));
+        for conn in turns.collect::<Vec<ConnId>>() {
+            if let Some(peer) = peers.get_mut(&conn) {
+                torrent.top_up(peer, now, out);
+                if peer.up.is_starved {
+                    torrent.serve(peer, now, out);
+                }
             }
         }
     }

@@ -69,6 +69,8 @@ pub struct Swarm {
     resolving: BTreeMap<JobId, (Source, Reach)>,
     /// The next routine round, while there is anything to look after.
     next_tick: Option<Time>,
+    /// The peer whose turn is first when little is dealt out.
+    next_turn: ConnId,
 }
 
 impl Swarm {
@@ -95,6 +97,7 @@ impl Swarm {
             peers_max: add.peers_max,
             resolving: BTreeMap::new(),
             next_tick: None,
+            next_turn: ConnId(0),
         };
         swarm.torrent.open(now, out);
         for (host, port) in add.peers {

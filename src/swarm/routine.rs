@@ -3,7 +3,7 @@
 use super::Swarm;
 use super::choker::Choker;
 use super::peer::{Fault, Peer, Stage};
-use super::torrent::{Phase, Torrent};
+use super::torrent::{Later, Phase, Torrent};
 use crate::base::limits::{
     CONNECT_TIMEOUT, FULL_TIMEOUT, HALF_OPEN_MAX, HANDSHAKE_TIMEOUT, IDLE_TIMEOUT, KEEP_ALIVE, USELESS_TIMEOUT,
 };
@@ -26,13 +26,20 @@ impl Swarm {
             Phase::Paused { until, .. } => Some(until),
             _ => None,
         };
-        [self.next_tick, dial, flush, retry, self.announcer.next_deadline()].into_iter().flatten().min()
+        [self.next_tick, dial, flush, retry, self.torrent.throttled_until, self.announcer.next_deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     pub(super) fn on_deadline(&mut self, now: Time, out: &mut Outbox) {
         self.torrent.store.flush_old(now, out);
         if matches!(self.torrent.phase, Phase::Paused { until, .. } if until <= now) {
             self.torrent.try_again(now, out);
+        }
+        if self.torrent.throttled_until.is_some_and(|due| due <= now) {
+            self.torrent.throttled_until = None;
+            self.torrent.later.push(Later::TopUpAll);
         }
         if self.next_tick.is_some_and(|due| due <= now) {
             self.next_tick = None;
@@ -144,6 +151,6 @@ fn look_after(torrent: &mut Torrent, peer: &mut Peer, now: Time, out: &mut Outbo
     torrent.check_owed(peer, now, out)?;
     peer.down.measure(now);
     torrent.top_up(peer, now, out);
-    torrent.serve(peer, out);
+    torrent.serve(peer, now, out);
     Ok(())
 }

@@ -78,6 +78,8 @@ pub struct Torrent {
     pub later: Vec<Later>,
     /// Reads of runs under way.
     pub reads_out: u32,
+    /// A rate limit holds something back until then.
+    pub throttled_until: Option<Time>,
     /// Unchoke slots that nobody uses, as of the last look.
     pub free_slots: usize,
     /// Complete, saved and told.
@@ -128,6 +130,7 @@ impl Torrent {
             stats: Stats::default(),
             later: Vec::new(),
             reads_out: 0,
+            throttled_until: None,
             free_slots: 0,
             is_complete: false,
             was_incomplete: false,
@@ -137,6 +140,11 @@ impl Torrent {
             sequential: setup.sequential,
             is_last_save: false,
         }
+    }
+
+    /// A rate limit holds something back.
+    pub fn throttle(&mut self, until: Time) {
+        self.throttled_until = Some(self.throttled_until.map_or(until, |earlier| earlier.min(until)));
     }
 
     /// Blocks may be asked for and taken.

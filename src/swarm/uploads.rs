@@ -19,6 +19,8 @@ use crate::wire::peer::{Message, RawBlock, piece_head};
 const ALLOWED_FAST: usize = 10;
 /// Only peers with fewer pieces than this are allowed any.
 const ALLOWED_FAST_BELOW: u32 = 10;
+/// Longest run under a rate limit.
+const RUN_LIMITED: u32 = 2 * BLOCK_LEN;
 /// Requests beyond [`WANTED_MAX`], after which a peer is a flood.
 const OVERFLOW_MAX: u32 = 2000;
 
@@ -56,14 +58,14 @@ impl Up {
         !self.reading.is_empty()
     }
 
-    /// A run: requests from the queue's head whose bytes follow each other.
-    fn cut_run(&mut self, credits: u32) -> Vec<Block> {
+    /// A run: requests from the queue's head whose bytes follow each other, the first of any length.
+    fn cut_run(&mut self, credits: u32, len_max: u32) -> Vec<Block> {
         let mut run: Vec<Block> = Vec::new();
         while let Some(&next) = self.wanted.front() {
             let goes_on = match (run.first(), run.last()) {
                 (Some(first), Some(last)) => {
                     let follows = last.piece() == next.piece() && last.end() == next.begin();
-                    follows && next.end() - first.begin() <= RUN_LEN
+                    follows && next.end() - first.begin() <= len_max
                 }
                 _ => true,
             };
@@ -179,7 +181,7 @@ impl Torrent {
     }
 
     /// Starts reading the next run, unless one is read or the connection holds enough.
-    pub fn serve(&mut self, peer: &mut Peer, out: &mut Outbox) {
+    pub fn serve(&mut self, peer: &mut Peer, now: Time, out: &mut Outbox) {
         peer.up.is_starved = false;
         if !peer.up.reading.is_empty() || peer.up.wanted.is_empty() || peer.up.sending_bytes >= SEND_QUEUE_LEN as u64
         {
@@ -188,7 +190,15 @@ impl Torrent {
         if !self.may_serve() {
             return;
         }
-        let run = peer.up.cut_run(out.upload.free());
+        let allowance = out.up_limit.allowance(now);
+        if allowance == 0 {
+            peer.up.is_starved = true;
+            return self.throttle(out.up_limit.ready_at(now));
+        }
+        // Under a limit runs are short, so that everybody who waits gets a part of each helping.
+        let run_max = if out.up_limit.is_limited() { RUN_LIMITED } else { RUN_LEN };
+        let len_max = u32::try_from(allowance).unwrap_or(run_max).min(run_max);
+        let run = peer.up.cut_run(out.upload.free(), len_max);
         let (Some(first), Some(last)) = (run.first(), run.last()) else {
             peer.up.is_starved = true;
             return;
@@ -200,6 +210,7 @@ impl Torrent {
         for _ in &run {
             assert!(out.upload.take(), "a run is no longer than the free credits");
         }
+        out.up_limit.spend(u64::from(whole.len()));
         self.reads_out += 1;
         peer.up.reading = run;
         out.job(Job::Read { store: self.store.id, conn: peer.conn, block: whole });
@@ -241,7 +252,7 @@ impl Torrent {
         peer.up.sending_bytes += blocks.iter().map(|block| u64::from(block.len())).sum::<u64>();
         peer.last_sent = now;
         out.push(Command::SendBlocks { conn: peer.conn, run, blocks: outgoing });
-        self.serve(peer, out);
+        self.serve(peer, now, out);
         Ok(())
     }
 
@@ -255,7 +266,7 @@ impl Torrent {
         self.stats.up.add(now, bytes);
         peer.last_sent = now;
         peer.last_block = now;
-        self.serve(peer, out);
+        self.serve(peer, now, out);
     }
 
     /// The connection is gone.

@@ -113,6 +113,8 @@ pub struct NodeHost {
     pub said: Vec<String>,
     pub stop_asked: Option<Time>,
     pub stopped: Option<Time>,
+    /// Rate limits, out and in, in bytes per second; 0 for none.
+    pub limits: (u64, u64),
     /// Credits, blocks.
     pub purse: (u32, u32, usize),
     pub disk_jobs: VecDeque<Job>,
@@ -185,6 +187,7 @@ impl NodeHost {
             said: Vec::new(),
             stop_asked: None,
             stopped: None,
+            limits: (0, 0),
             purse: (1024, 512, 256),
             disk_jobs: VecDeque::new(),
             disk_busy: false,

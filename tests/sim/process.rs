@@ -1,5 +1,6 @@
 //! The lives of a node's process: started, killed, without power, stopped.
 
+use peerlink::base::limiter::Limiter;
 use peerlink::base::{Span, TorrentId, limits};
 use peerlink::machine::{AddTorrent, Closed, Input, Note, Outbox};
 use peerlink::storage::Layout;
@@ -25,6 +26,8 @@ impl World {
         node.stopped = None;
         let (download, upload, blocks) = node.purse;
         node.out = Outbox::new(seed, blocks, download, upload);
+        node.out.up_limit = Limiter::new(node.limits.0);
+        node.out.down_limit = Limiter::new(node.limits.1);
         node.machine = Some(maker(seed));
         let tasks = node.tasks.clone();
         if was_dark {

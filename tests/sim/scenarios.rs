@@ -333,3 +333,25 @@ fn few_buffers_and_credits_are_enough() {
     }
     finish(world, Time::ZERO);
 }
+
+/// Both directions: 3 MB at 200 kB/s take 15 s, give or take the bucket and the first seconds; what is limited is
+/// shared by all that wait for it.
+#[test]
+fn rate_limits_are_kept_and_shared() {
+    let mut limited_down = world(21);
+    let host = leech(&mut limited_down, &[0]);
+    limited_down.node_mut(host).limits = (0, 200_000);
+    limited_down.run_to_completion(Time::ZERO);
+    let at = completed_at(&limited_down, host);
+    assert!(secs(14) < at && at < secs(18), "{at:?}");
+    limited_down.close_down();
+
+    let mut limited_up = world(22);
+    limited_up.node_mut(0).limits = (400_000, 0);
+    let hosts = [leech(&mut limited_up, &[0]), leech(&mut limited_up, &[0])];
+    limited_up.run_to_completion(Time::ZERO);
+    let mut at = hosts.map(|host| completed_at(&limited_up, host));
+    at.sort_unstable();
+    assert!(secs(12) < at[0] && secs(14) < at[1] && at[1] < secs(20), "{at:?}");
+    limited_up.close_down();
+}
