@@ -211,6 +211,18 @@ command! {
 }
 
 command! {
+    /// Prints a torrent's magnet link: one line that names it for other programs and people.
+    #[argh(usage = "[OPTIONS] TORRENT", note = "TORRENT is a .torrent file, `-` (standard input) or an http(s) URL of a .torrent file.")]
+    Magnet, paths: #[argh(positional, arg_name = "TORRENT")] Vec<String>,
+    /// print one JSON object
+    #[argh(switch, short = 'j')] json: bool,
+    /// say more (repeatable)
+    #[argh(switch, short = 'v')] verbose: u8,
+    /// configuration file (default: peerlink/peerlink.toml in $XDG_CONFIG_HOME)
+    #[argh(option, short = 'c')] config: Option<String>,
+}
+
+command! {
     /// Prints the effective settings and where each came from.
     #[argh(usage = "[OPTIONS]")]
     Config, paths: #[argh(positional)] Vec<String>,
@@ -231,6 +243,7 @@ pub enum Command {
     Seed,
     Create,
     Show,
+    Magnet,
     Config,
 }
 
@@ -242,6 +255,7 @@ impl Command {
             Command::Seed => Seed::FLAGS,
             Command::Create => Create::FLAGS,
             Command::Show => Show::FLAGS,
+            Command::Magnet => Magnet::FLAGS,
             Command::Config => Config::FLAGS,
         };
         fields.iter().map(|field| field.replace('_', "-")).collect()
@@ -258,6 +272,7 @@ impl Command {
             Command::Seed => Seed::from_args(&name, args).map(Seed::taken),
             Command::Create => Create::from_args(&name, args).map(Create::taken),
             Command::Show => Show::from_args(&name, args).map(Show::taken),
+            Command::Magnet => Magnet::from_args(&name, args).map(Magnet::taken),
             Command::Config => Config::from_args(&name, args).map(Config::taken),
         }
     }

@@ -14,6 +14,7 @@ pub mod follow;
 pub mod get;
 pub mod invocation;
 pub mod json;
+pub mod magnet;
 pub mod progress;
 pub mod run;
 pub mod seed;
@@ -130,6 +131,7 @@ fn command(asked: &Invocation, settings: &Settings, console: &Console) -> Result
     let first = asked.paths.first().map_or("", String::as_str);
     match asked.command {
         Command::Show => show::run(first, as_json, console)?,
+        Command::Magnet => magnet::run(first, as_json, console)?,
         Command::Config => config::run(settings, &environment, as_json, console),
         Command::Get => return get::run(&asked.paths, settings, &environment, console),
         Command::Seed => return seed::run(&asked.paths, settings, &environment, console),

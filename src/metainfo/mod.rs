@@ -3,6 +3,7 @@
 #[cfg(feature = "create")]
 pub mod create;
 pub mod hybrid;
+pub mod magnet;
 pub mod parse;
 pub mod path;
 pub mod show;

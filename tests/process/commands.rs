@@ -1,4 +1,4 @@
-//! Commands that end at once: help, version, show, list, create.
+//! Commands that end at once: help, version, show, list, create, magnet.
 
 use super::rig::{Home, payload};
 
@@ -59,6 +59,24 @@ fn the_same_data_makes_the_same_torrent() {
     assert_eq!(home.run(&["create", "a/data", "-o", "a.torrent"]).code, 2, "an existing file is replaced");
     home.run(&["create", "a/data", "-o", "a.torrent", "--force"]).expect(0);
     assert_ne!(home.read("a.torrent"), home.read("b.torrent"), "the date is missing");
+}
+
+#[test]
+fn magnet_links() {
+    let home = Home::new();
+    home.write("a b", &payload(100, 1));
+    let tiers = ["-t", "http://127.0.0.1:1/a,udp://127.0.0.1:2", "-t", "http://127.0.0.1:3/?k=1&l=2"];
+    let made = ["create", "a b", "-o", "x.torrent", "--web-seed", "http://127.0.0.1:4/a%20b"];
+    home.run(&[&made[..], &tiers].concat()).expect(0);
+    let link = home.run(&["magnet", "x.torrent"]).expect(0).out;
+    let (start, rest) = link.split_once("&dn=").unwrap();
+    assert!(start.len() == 60 && start.starts_with("magnet:?xt=urn:btih:"), "{link}");
+    let expected = "a%20b&xl=100&tr=http%3A%2F%2F127.0.0.1%3A1%2Fa&tr=udp%3A%2F%2F127.0.0.1%3A2\
+        &tr=http%3A%2F%2F127.0.0.1%3A3%2F%3Fk%3D1%26l%3D2&ws=http%3A%2F%2F127.0.0.1%3A4%2Fa%2520b\n";
+    assert_eq!(rest, expected);
+    let object = home.run_with_stdin(&["magnet", "-", "-j"], &home.read("x.torrent")).expect(0).out;
+    assert!(object.starts_with("{\"name\":\"a b\",\"info_hash\":\""), "{object}");
+    assert!(object.contains(link.trim_end()), "{object}");
 }
 
 #[test]
