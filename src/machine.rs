@@ -307,7 +307,7 @@ pub enum Activity {
     Downloading,
     Seeding,
     /// Waiting to try again, for this reason.
-    Paused(String),
+    Paused(DiskError),
     Stopped,
 }
 

@@ -9,7 +9,7 @@ use super::json::Object;
 use super::progress;
 use crate::base::text::size;
 use crate::base::{Span, TorrentId};
-use crate::machine::{Activity, DiskError, Level, Note, Row};
+use crate::machine::{Activity, DiskError, DiskErrorKind, Level, Note, Row};
 use crate::metainfo::Metainfo;
 
 /// Between plain progress lines where no live line can be shown.
@@ -297,9 +297,7 @@ impl Follow {
     fn waits_for_space(&self) -> bool {
         self.torrents.iter().any(|followed| {
             let activity = followed.row.as_ref().map(|row| &row.activity);
-            // Nothing but a full disk ends a reason with these words of the operating system.
-            let is_full = |why: &str| why.ends_with("no space left on device") || why.ends_with("quota exceeded");
-            matches!(activity, Some(Activity::Paused(why)) if is_full(why))
+            matches!(activity, Some(Activity::Paused(error)) if error.kind == DiskErrorKind::Full)
         })
     }
 }
@@ -373,8 +371,8 @@ mod tests {
         let (exit, say) = run.end(Some(Exit::Interrupted));
         assert_eq!(exit, Exit::Interrupted);
         assert_eq!(say, [Say::Err("stopped at 42.2% of a.txt; the same command goes on from there".into())]);
-        let why = "cannot write a.txt: no space left on device".to_string();
-        run.note(Span::secs(1), Note::Row(Box::new(Row { activity: Activity::Paused(why), ..row() })));
+        let full = DiskError { kind: DiskErrorKind::Full, text: "no space".into() };
+        run.note(Span::secs(1), Note::Row(Box::new(Row { activity: Activity::Paused(full), ..row() })));
         assert_eq!(run.end(Some(Exit::Stopped)).0, Exit::DiskFull);
     }
 

@@ -27,7 +27,8 @@ pub fn line(name: &str, row: &Row) -> String {
             format!("{name}  {share}  {sizes}  {down}  {up}  {peers}{eta}{trouble}")
         }
         Activity::Seeding => format!("{name}  sharing  {up}  sent {}  {peers}", size(row.uploaded)),
-        Activity::Paused(why) => {
+        Activity::Paused(error) => {
+            let why = &error.text;
             format!("{name}  {}  waiting: {why}", percent(row.have_bytes, row.wanted_bytes))
         }
         Activity::Stopped => format!("{name}  {}  stopped", percent(row.have_bytes, row.wanted_bytes)),
@@ -76,7 +77,7 @@ pub fn event(name: &str, info_hash: &str, row: &Row) -> String {
         Activity::Checking { .. } => ("checking", None),
         Activity::Downloading => ("downloading", None),
         Activity::Seeding => ("seeding", None),
-        Activity::Paused(why) => ("paused", Some(why.as_str())),
+        Activity::Paused(error) => ("paused", Some(error.text.as_str())),
         Activity::Stopped => ("stopped", None),
     };
     let mut object = Object::event("progress").text("name", name).text("info_hash", info_hash);
@@ -99,6 +100,11 @@ pub fn event(name: &str, info_hash: &str, row: &Row) -> String {
 pub mod tests {
     use super::*;
     use crate::base::TorrentId;
+    use crate::machine::{DiskError, DiskErrorKind};
+
+    fn full(text: &str) -> DiskError {
+        DiskError { kind: DiskErrorKind::Full, text: text.into() }
+    }
 
     /// A row of a torrent under way.
     pub fn row() -> Row {
@@ -130,7 +136,7 @@ pub mod tests {
         assert_eq!(with(Activity::Opening), "a  looking at its files");
         assert_eq!(with(Activity::Checking { done: 1, total: 3 }), "a  checking 33.3%");
         assert_eq!(with(Activity::Seeding), "a  sharing  ↑ 0 B/s  sent 0 B  peers 3 (2 seeds)");
-        assert_eq!(with(Activity::Paused("no space".into())), "a  42.2%  waiting: no space");
+        assert_eq!(with(Activity::Paused(full("no space"))), "a  42.2%  waiting: no space");
         let stuck = Row { peers: 0, seeds: 0, down_per_s: 0, tracker_trouble: Some("x: down".into()), ..row() };
         assert_eq!(line("a", &stuck), "a  42.2%  12.3 of 29.1 MiB  ↓ 0 B/s  ↑ 0 B/s  peers 0  (x: down)");
     }
@@ -152,7 +158,7 @@ pub mod tests {
             text.starts_with(r#"{"event":"progress","name":"a\"b","info_hash":"00ff","activity":"downloading","#)
         );
         assert!(text.ends_with(r#","tracker_trouble":null}"#), "{text}");
-        let paused = event("a", "0", &Row { activity: Activity::Paused("x".into()), ..row() });
+        let paused = event("a", "0", &Row { activity: Activity::Paused(full("x")), ..row() });
         assert!(paused.contains(r#""activity":"paused","reason":"x","#));
     }
 }

@@ -146,7 +146,7 @@ impl Torrent {
             return;
         }
         let was_reopen = matches!(self.phase, Phase::Paused { reopen: true, .. });
-        let is_news = !matches!(&self.phase, Phase::Paused { reason, .. } if *reason == error.text);
+        let is_news = !matches!(&self.phase, Phase::Paused { error: before, .. } if before.text == error.text);
         if is_news {
             let text = format!("paused: {}; trying again in {DISK_RETRY}", error.text);
             out.tell(Note::Said { torrent: self.id, level: Level::Warning, text });
@@ -154,7 +154,7 @@ impl Torrent {
         if !matches!(self.phase, Phase::Paused { .. }) {
             self.later.push(Later::CancelAll);
         }
-        self.phase = Phase::Paused { until: now + DISK_RETRY, reason: error.text, reopen: reopen || was_reopen };
+        self.phase = Phase::Paused { until: now + DISK_RETRY, error, reopen: reopen || was_reopen };
     }
 
     /// The wait is over.

@@ -20,7 +20,7 @@ impl Swarm {
             }
             Phase::Active if torrent.picker.is_complete() => Activity::Seeding,
             Phase::Active => Activity::Downloading,
-            Phase::Paused { reason, .. } => Activity::Paused(reason.clone()),
+            Phase::Paused { error, .. } => Activity::Paused(error.clone()),
             Phase::Stopping | Phase::Stopped => Activity::Stopped,
         };
         Row {

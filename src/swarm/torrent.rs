@@ -24,7 +24,7 @@ pub enum Phase {
     /// The disk is in trouble; tried again at `until`. `reopen`: files are to be looked at afresh then.
     Paused {
         until: Time,
-        reason: String,
+        error: DiskError,
         reopen: bool,
     },
     /// Saving on the way out.
