@@ -1,6 +1,7 @@
 //! Random damage to URLs and tracker replies: whatever comes out, nothing panics and every bound holds.
 
 use peerlink::base::{InfoHash, limits};
+use peerlink::wire::udp_tracker::{self, Answer, Question};
 use peerlink::wire::url::{self, Url};
 use peerlink::wire::{announce, http_reply};
 
@@ -84,4 +85,35 @@ fn replies_survive_damage() {
         }
     });
     assert!(good > 1000, "only {good} were replies at all");
+}
+
+#[test]
+fn datagrams_survive_damage() {
+    let announce = [&b"\0\0\0\x01\0\0\0\x09\0\0\x07\x08\0\0\0\x02\0\0\0\x03"[..], &[7; 36]].concat();
+    let question =
+        [&[1; 8][..], &[0, 0, 0, 1, 0, 0, 0, 9], &[5; 40], &[0; 42], b"\x02\x09/announce\x01\x00"].concat();
+    let seeds: [&[u8]; 6] = [
+        b"\0\0\0\0\0\0\0\x09\x01\x02\x03\x04\x05\x06\x07\x08",
+        &announce,
+        b"\0\0\0\x02\0\0\0\x09\0\0\0\x01\0\0\0\x02\0\0\0\x03",
+        b"\0\0\0\x03\0\0\0\x09not today",
+        &udp_tracker::connect(9),
+        &question,
+    ];
+    let (mut answers, mut questions) = (0, 0);
+    let ips = ["127.0.0.1", "::1"].map(|ip| ip.parse::<std::net::IpAddr>().unwrap());
+    damaged(&seeds, 50_000, |bytes| {
+        for ip in ips {
+            let Ok((transaction, answer)) = Answer::parse(bytes, ip) else { continue };
+            answers += 1;
+            assert_eq!(udp_tracker::transaction_answered(bytes), Some(transaction));
+            match answer {
+                // Made safe to show, it is no longer what it was.
+                Answer::Failed(why) => assert!(!why.contains(char::is_control) && why.chars().count() <= 300),
+                answer => assert_eq!(Answer::parse(&answer.to_bytes(transaction, ip), ip), Ok((transaction, answer))),
+            }
+        }
+        questions += usize::from(Question::parse(bytes).is_ok());
+    });
+    assert!(answers > 10_000 && questions > 1_000, "{answers} answers, {questions} questions");
 }

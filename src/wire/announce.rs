@@ -295,11 +295,14 @@ fn retry_in(value: Value<'_>) -> Option<RetryIn> {
     natural(value).or(text).map(RetryIn::Minutes)
 }
 
-/// A tracker's words, safe for a terminal: one line, without control characters, not endless.
 fn message(value: Value<'_>) -> Option<String> {
-    let text = String::from_utf8_lossy(value.as_bytes()?);
+    value.as_bytes().map(shown)
+}
+
+/// A tracker's words, safe for a terminal: one line, without control characters, not endless.
+pub(super) fn shown(words: &[u8]) -> String {
     let shown = |c: char| if c.is_control() || is_bidi(c) { ' ' } else { c };
-    Some(text.trim().chars().take(MESSAGE_CHARS).map(shown).collect())
+    String::from_utf8_lossy(words).trim().chars().take(MESSAGE_CHARS).map(shown).collect()
 }
 
 /// Characters that turn the direction of text around, and so can make it read as what it is not.

@@ -9,4 +9,5 @@ pub mod fast;
 pub mod handshake;
 pub mod http_reply;
 pub mod peer;
+pub mod udp_tracker;
 pub mod url;
