@@ -2,14 +2,18 @@
 //! that `io` drives.
 
 mod lobby;
+mod questions;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 
 use self::lobby::Lobby;
+use self::questions::Questions;
 use crate::base::limits::{READ_LEN, STOP_TIMEOUT};
 use crate::base::{ConnId, InfoHash, JobId, PeerId, Pool, Span, StoreId, Time, TorrentId};
 use crate::machine::{AddTorrent, Command, Completion, DiskError, DiskErrorKind, Input, Job, Machine, Note, Outbox};
 use crate::swarm::{Swarm, Us};
+use crate::wire::udp_tracker;
 
 /// Who has a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,6 +31,8 @@ pub struct Node {
     lobby: Lobby,
     /// Who asked for a fetch or a look-up.
     jobs: BTreeMap<JobId, TorrentId>,
+    /// Who asked UDP trackers.
+    questions: Questions,
     /// The heap of deadlines, refreshed only for the machine just handled.
     deadlines: BTreeSet<(Time, TorrentId)>,
     deadline_of: BTreeMap<TorrentId, Time>,
@@ -46,6 +52,7 @@ impl Node {
             owners: BTreeMap::new(),
             lobby: Lobby::default(),
             jobs: BTreeMap::new(),
+            questions: Questions::default(),
             deadlines: BTreeSet::new(),
             deadline_of: BTreeMap::new(),
             watch: None,
@@ -66,7 +73,7 @@ impl Node {
         let before = out.commands.len();
         let swarm = Swarm::new(add, self.us, now, out);
         self.swarms.insert(id, swarm);
-        self.note_commands(id, before, out);
+        self.note_commands(id, before, now, out);
         self.refresh_deadline(id);
     }
 
@@ -75,13 +82,13 @@ impl Node {
         let before = out.commands.len();
         if let Some(swarm) = self.swarms.get_mut(&id) {
             swarm.handle(now, input, out);
-            self.note_commands(id, before, out);
+            self.note_commands(id, before, now, out);
             self.refresh_deadline(id);
         }
     }
 
-    /// Remembers whose the new connections and jobs are.
-    fn note_commands(&mut self, id: TorrentId, from: usize, out: &Outbox) {
+    /// Remembers whose the new connections, jobs and questions are.
+    fn note_commands(&mut self, id: TorrentId, from: usize, now: Time, out: &Outbox) {
         for command in &out.commands[from..] {
             match command {
                 Command::Connect { conn, .. } => {
@@ -92,6 +99,11 @@ impl Node {
                 }
                 Command::Job(Job::Fetch { id: job, .. } | Job::Resolve { id: job, .. }) => {
                     self.jobs.insert(*job, id);
+                }
+                Command::SendDatagram { to, bytes } => {
+                    if let Some(transaction) = udp_tracker::transaction_asked(bytes) {
+                        self.questions.asked(*to, transaction, id, now);
+                    }
                 }
                 _ => {}
             }
@@ -150,6 +162,23 @@ impl Node {
         self.lobby.remove(conn);
         self.owners.remove(&conn);
         out.close(conn);
+    }
+
+    /// The UDP socket serves several protocols; the first byte tells them apart.
+    fn datagram(&mut self, from: SocketAddr, bytes: &[u8], now: Time, out: &mut Outbox) {
+        match bytes.first() {
+            // The DHT's dictionaries, and µTP (type 0 to 4, version 1): not spoken yet.
+            None | Some(b'd') => {}
+            Some(first) if first & 0x0f == 1 && first >> 4 <= 4 => {}
+            Some(_) => {
+                // A link-local address comes with its interface, which nobody names in a question.
+                let from = SocketAddr::new(from.ip(), from.port());
+                let transaction = udp_tracker::transaction_answered(bytes);
+                if let Some(id) = transaction.and_then(|transaction| self.questions.asker(from, transaction)) {
+                    self.hand(id, now, Input::Datagram { from, bytes }, out);
+                }
+            }
+        }
     }
 
     fn completed(&mut self, completion: Completion, now: Time, out: &mut Outbox) {
@@ -275,7 +304,7 @@ impl Machine for Node {
                 Some(Owner::Lobby) => self.lobby.remove(conn),
                 None => {}
             },
-            Input::Datagram { .. } => {}
+            Input::Datagram { from, bytes } => self.datagram(from, bytes, now, out),
             Input::Completed(completion) => self.completed(completion, now, out),
             Input::Note(note) => self.note(note, now, out),
             Input::Starving => {
@@ -316,5 +345,6 @@ impl Machine for Node {
         }
         assert_eq!(self.deadlines.len(), self.deadline_of.len(), "a stale deadline is in the heap");
         self.lobby.check();
+        self.questions.check();
     }
 }

@@ -8,44 +8,34 @@
 //! Not a machine: the torrent's swarm calls [`Announcer::poll`] after everything else it called here, and at
 //! [`Announcer::next_deadline`].
 
+mod exchange;
+mod facts;
+mod flight;
 mod tracker;
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
-use self::tracker::{Tracker, usable};
-use crate::base::{InfoHash, JobId, PeerId, Span, Time, limits};
+use self::exchange::{Exchange, Patience, Turn};
+use self::flight::{Flight, Via};
+use self::tracker::{Outcome, Tracker, usable};
+use crate::base::{JobId, Span, Time, limits};
 use crate::machine::{Fetch, Fetched, Job, Outbox, Purpose};
-use crate::wire::announce::{self, Event, Request};
+use crate::wire::announce::{self, Event};
+use crate::wire::udp_tracker;
 
+pub use self::facts::Facts;
 pub use self::tracker::News;
 
-/// Announces of one torrent under way at once, and while stopping, when time is short.
+/// Announces of one torrent under way at once over HTTP, and while stopping, when time is short.
 const IN_FLIGHT_MAX: usize = 4;
 const IN_FLIGHT_MAX_STOPPING: usize = 16;
+/// Over UDP, where one costs no thread and no connection.
+const IN_FLIGHT_MAX_UDP: usize = 32;
 /// From look-up to last byte.
 const TIMEOUT: Span = Span::secs(30);
 /// Between two tries of a `stopped`.
 const STOP_RETRY: Span = Span::millis(500);
-/// Peers asked for.
-const NUMWANT: u32 = limits::PEERS_MAX as u32;
-
-/// What an announce says of the torrent and of us.
-#[derive(Clone, Debug)]
-pub struct Facts {
-    pub info_hash: InfoHash,
-    pub peer_id: PeerId,
-    /// Random, the same for the life of the process.
-    pub key: u32,
-    /// Where peers reach us.
-    pub port: u16,
-    /// Payload since the start, in bytes.
-    pub uploaded: u64,
-    pub downloaded: u64,
-    /// Bytes still to get of the whole torrent.
-    pub left: u64,
-    pub want_peers: bool,
-}
-
 /// The tiers of one torrent.
 #[derive(Debug)]
 pub struct Announcer {
@@ -78,14 +68,6 @@ struct Tier {
     due: Time,
     /// A `completed` was answered.
     told_complete: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Flight {
-    job: JobId,
-    tier: usize,
-    tracker: usize,
-    event: Event,
 }
 
 impl Announcer {
@@ -141,6 +123,11 @@ impl Announcer {
     pub fn stop(&mut self, now: Time) {
         if let Phase::Running { .. } = self.phase {
             self.phase = Phase::Stopping { until: now + limits::STOP_TIMEOUT };
+            // The goodbye takes the place of what is under way, unless that may have made us known.
+            self.flights.retain(|flight| match flight.exchange() {
+                Some(exchange) => flight.event == Event::Started && exchange.may_be_known(),
+                None => true,
+            });
             // Waits for failures are for regular announces; a goodbye gets its chance now.
             self.tiers.iter_mut().flat_map(|tier| &mut tier.trackers).for_each(|tracker| tracker.retry = now);
         }
@@ -155,8 +142,15 @@ impl Announcer {
         }
     }
 
-    /// Starts whatever is due.
-    pub fn poll(&mut self, now: Time, facts: &Facts, out: &mut Outbox) {
+    /// Starts and goes on with whatever is due. What that brings is mostly bad news.
+    pub fn poll(&mut self, now: Time, facts: &Facts, out: &mut Outbox) -> Vec<News> {
+        let mut news = Vec::new();
+        // From the back: a flight that is over leaves its place to the last one.
+        for index in (0..self.flights.len()).rev() {
+            if self.flights[index].exchange().is_some_and(|exchange| exchange.deadline() <= now) {
+                news.extend(self.go_on(index, now, facts, out, |exchange, turn| exchange.on_deadline(turn)));
+            }
+        }
         match self.phase {
             Phase::Resting => {}
             Phase::Running { completed, .. } => self.poll_running(now, completed, facts, out),
@@ -171,20 +165,25 @@ impl Announcer {
                 }
             }
         }
+        news
     }
 
     fn poll_running(&mut self, now: Time, completed: bool, facts: &Facts, out: &mut Outbox) {
         for index in 0..self.tiers.len() {
-            if self.flights.len() >= IN_FLIGHT_MAX {
-                return;
-            }
             let tier = &self.tiers[index];
             if tier.due > now || self.flights.iter().any(|flight| flight.tier == index) {
                 continue;
             }
-            let Some(at) = tier.trackers.iter().position(|t| !t.given_up && t.retry <= now) else { continue };
+            let is_ready = |tracker: &Tracker| !tracker.given_up && tracker.retry <= now;
+            let may = |tracker: &Tracker| is_ready(tracker) && self.has_room(tracker);
+            let Some(at) = tier.trackers.iter().position(may) else { continue };
+            let patience = if tier.trackers.iter().filter(|t| is_ready(t)).count() > 1 {
+                Patience::Tier
+            } else {
+                Patience::Alone
+            };
             let event = tier.event(at, completed);
-            self.announce(index, at, event, facts, out);
+            self.announce(index, at, event, patience, now, facts, out);
         }
     }
 
@@ -193,56 +192,73 @@ impl Announcer {
         for index in 0..self.tiers.len() {
             for at in 0..self.tiers[index].trackers.len() {
                 let tracker = &self.tiers[index].trackers[at];
-                let busy = self.flights.iter().any(|flight| flight.tracker == tracker.number);
-                if self.flights.len() < IN_FLIGHT_MAX_STOPPING && tracker.knows_us && !busy && tracker.retry <= now {
-                    self.announce(index, at, Event::Stopped, facts, out);
+                if tracker.knows_us && tracker.retry <= now && !self.is_busy(tracker) && self.has_room(tracker) {
+                    self.announce(index, at, Event::Stopped, Patience::Goodbye, now, facts, out);
                 }
             }
         }
     }
 
-    fn announce(&mut self, tier: usize, at: usize, event: Event, facts: &Facts, out: &mut Outbox) {
-        let tracker = &self.tiers[tier].trackers[at];
-        let stopping = event == Event::Stopped;
-        let request = Request {
-            info_hash: facts.info_hash,
-            peer_id: facts.peer_id,
-            port: facts.port,
-            uploaded: facts.uploaded,
-            downloaded: facts.downloaded,
-            left: facts.left,
-            numwant: if facts.want_peers && !stopping { NUMWANT } else { 0 },
-            key: facts.key,
-            event,
-            tracker_id: tracker.id.as_deref(),
-        };
-        let fetch = Fetch {
-            url: announce::announce_url(&tracker.url, &request),
-            len_max: limits::TRACKER_REPLY_LEN,
-            timeout: if stopping { limits::STOP_TIMEOUT } else { TIMEOUT },
-            purpose: Purpose::Announce,
-        };
-        let job = out.new_job();
-        self.flights.push(Flight { job, tier, tracker: tracker.number, event });
-        out.job(Job::Fetch { id: job, request: fetch });
+    fn is_busy(&self, tracker: &Tracker) -> bool {
+        self.flights.iter().any(|flight| flight.tracker == tracker.number)
     }
 
-    /// When [`Announcer::poll`] is due again, if no fetch ends before.
+    /// Whether one more announce of this tracker's kind may be under way.
+    fn has_room(&self, tracker: &Tracker) -> bool {
+        let is_udp = tracker.is_udp();
+        let max = match self.phase {
+            _ if is_udp => IN_FLIGHT_MAX_UDP,
+            Phase::Stopping { .. } => IN_FLIGHT_MAX_STOPPING,
+            _ => IN_FLIGHT_MAX,
+        };
+        self.flights.iter().filter(|flight| flight.exchange().is_some() == is_udp).count() < max
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what to say to whom, and the usual three")]
+    fn announce(
+        &mut self,
+        tier: usize,
+        at: usize,
+        event: Event,
+        patience: Patience,
+        now: Time,
+        facts: &Facts,
+        out: &mut Outbox,
+    ) {
+        let tracker = &mut self.tiers[tier].trackers[at];
+        let request = facts.request(event, tracker.id.as_deref());
+        let via = if tracker.is_udp() {
+            let (url, route) = (&tracker.url, &mut tracker.route);
+            Via::Udp(Box::new(Exchange::begin(patience, &mut Turn { now, url, route, request: &request, out })))
+        } else {
+            let fetch = Fetch {
+                url: announce::announce_url(&tracker.url, &request),
+                len_max: limits::TRACKER_REPLY_LEN,
+                timeout: if event == Event::Stopped { limits::STOP_TIMEOUT } else { TIMEOUT },
+                purpose: Purpose::Announce,
+            };
+            let job = out.new_job();
+            out.job(Job::Fetch { id: job, request: fetch });
+            Via::Http(job)
+        };
+        self.flights.push(Flight { via, tier, tracker: tracker.number, event });
+    }
+
+    /// When [`Announcer::poll`] is due again, if no fetch ends and no datagram comes before.
     pub fn next_deadline(&self) -> Option<Time> {
+        let exchanges = self.flights.iter().filter_map(Flight::exchange).map(Exchange::deadline);
         match self.phase {
             Phase::Resting => None,
-            // The end of a fetch makes room for the others.
-            Phase::Running { .. } if self.flights.len() >= IN_FLIGHT_MAX => None,
             Phase::Running { .. } => {
                 let idle = |(index, _): &(usize, &Tier)| self.flights.iter().all(|flight| flight.tier != *index);
-                self.tiers.iter().enumerate().filter(idle).filter_map(|(_, tier)| tier.next_time()).min()
+                // The end of an announce makes room for the others.
+                let next = |(_, tier): (usize, &Tier)| tier.next_time(|tracker| self.has_room(tracker));
+                self.tiers.iter().enumerate().filter(idle).filter_map(next).chain(exchanges).min()
             }
             Phase::Stopping { until } => {
-                let busy = |tracker: &Tracker| self.flights.iter().any(|flight| flight.tracker == tracker.number);
-                let room = self.flights.len() < IN_FLIGHT_MAX_STOPPING;
                 let trackers = self.tiers.iter().flat_map(|tier| &tier.trackers);
-                let tries = trackers.filter(|t| room && t.knows_us && !busy(t)).map(|tracker| tracker.retry);
-                tries.chain([until]).min()
+                let may = |tracker: &&Tracker| tracker.knows_us && !self.is_busy(tracker) && self.has_room(tracker);
+                trackers.filter(may).map(|tracker| tracker.retry).chain(exchanges).chain([until]).min()
             }
         }
     }
@@ -255,13 +271,78 @@ impl Announcer {
         result: Result<Fetched, String>,
         rng: &mut fastrand::Rng,
     ) -> Option<News> {
-        let flight = self.flights.iter().position(|flight| flight.job == id)?;
-        let Flight { tier, tracker, event, .. } = self.flights.swap_remove(flight);
+        let index = self.flights.iter().position(|flight| matches!(flight.via, Via::Http(job) if job == id))?;
+        let Flight { tier, tracker, event, .. } = self.flights.swap_remove(index);
+        self.settle(now, (tier, tracker), event, Outcome::fetched(result), rng)
+    }
+
+    /// A look-up of a UDP tracker's name ended. Those of others are passed over.
+    pub fn on_resolved(
+        &mut self,
+        now: Time,
+        id: JobId,
+        result: Result<Vec<SocketAddr>, String>,
+        facts: &Facts,
+        out: &mut Outbox,
+    ) -> Option<News> {
+        let is_for = |flight: &Flight| flight.exchange().is_some_and(|exchange| exchange.waits_for(id));
+        let index = self.flights.iter().position(is_for)?;
+        self.go_on(index, now, facts, out, |exchange, turn| exchange.on_resolved(result, turn))
+    }
+
+    /// A datagram came that may be a UDP tracker's answer. Only who was asked is listened to, and only with the
+    /// transaction id of the question.
+    pub fn on_datagram(
+        &mut self,
+        now: Time,
+        from: SocketAddr,
+        bytes: &[u8],
+        facts: &Facts,
+        out: &mut Outbox,
+    ) -> Option<News> {
+        let transaction = udp_tracker::transaction_answered(bytes)?;
+        let is_for = |flight: &Flight| flight.exchange().is_some_and(|exchange| exchange.asked(from, transaction));
+        let index = self.flights.iter().position(is_for)?;
+        self.go_on(index, now, facts, out, |exchange, turn| exchange.on_answer(from, bytes, turn))
+    }
+
+    /// Lets an announce over UDP take a step, and draws the consequences.
+    fn go_on(
+        &mut self,
+        index: usize,
+        now: Time,
+        facts: &Facts,
+        out: &mut Outbox,
+        step: impl FnOnce(&mut Exchange, &mut Turn<'_>) -> Option<Outcome>,
+    ) -> Option<News> {
+        let Flight { via: Via::Udp(exchange), tier, tracker: number, event } = self.flights.get_mut(index)? else {
+            return None;
+        };
+        let (tier, number, event) = (*tier, *number, *event);
+        let tracker = self.tiers.get_mut(tier)?.trackers.iter_mut().find(|tracker| tracker.number == number)?;
+        let request = facts.request(event, None);
+        let (url, route) = (&tracker.url, &mut tracker.route);
+        let outcome = step(exchange, &mut Turn { now, url, route, request: &request, out });
+        if exchange.is_over() {
+            self.flights.swap_remove(index);
+        }
+        self.settle(now, (tier, number), event, outcome?, &mut out.rng)
+    }
+
+    /// An announce to a tracker of a tier ended.
+    fn settle(
+        &mut self,
+        now: Time,
+        (tier, number): (usize, usize),
+        event: Event,
+        outcome: Outcome,
+        rng: &mut fastrand::Rng,
+    ) -> Option<News> {
         let tier = self.tiers.get_mut(tier)?;
-        let at = tier.trackers.iter().position(|candidate| candidate.number == tracker)?;
+        let at = tier.trackers.iter().position(|candidate| candidate.number == number)?;
         let tracker = &mut tier.trackers[at];
-        let heard = result.is_ok();
-        let verdict = tracker.answered(now, event, result, rng);
+        let heard = outcome.heard;
+        let verdict = tracker.answered(now, event, outcome, rng);
         if event == Event::Stopped {
             // Any answer ends it: a goodbye needs no thanks.
             tracker.knows_us &= !heard;
@@ -324,12 +405,15 @@ impl Tier {
         }
     }
 
-    /// When it has something to do. None once all its trackers want to be left alone.
-    fn next_time(&self) -> Option<Time> {
-        let retry = self.trackers.iter().filter(|tracker| !tracker.given_up).map(|tracker| tracker.retry).min()?;
+    /// When it has something to do. None once all its trackers want to be left alone or have to wait for room.
+    fn next_time(&self, has_room: impl Fn(&Tracker) -> bool) -> Option<Time> {
+        let may = |tracker: &&Tracker| !tracker.given_up && has_room(tracker);
+        let retry = self.trackers.iter().filter(may).map(|tracker| tracker.retry).min()?;
         Some(self.due.max(retry))
     }
 }
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod udp_tests;

@@ -19,6 +19,7 @@ mod routine;
 mod row;
 mod store;
 mod torrent;
+mod tracked;
 mod uploads;
 mod verify;
 mod zeros;
@@ -27,7 +28,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use self::announcer::{Announcer, Facts};
+use self::announcer::Announcer;
 use self::blame::Suspect;
 use self::choker::Choker;
 use self::known::{Known, Source};
@@ -36,7 +37,7 @@ use self::torrent::{Later, Phase, Setup, Torrent};
 use crate::base::address::{Reach, may_dial};
 use crate::base::limits::{READ_BLOCKS, READ_LEN};
 use crate::base::{ConnId, InfoHash, JobId, PeerId, Pool, Time, TorrentId};
-use crate::machine::{AddTorrent, Closed, Completion, Fetched, Input, Job, Level, Machine, Note, Outbox, StoreSpec};
+use crate::machine::{AddTorrent, Closed, Completion, Input, Job, Level, Machine, Note, Outbox, StoreSpec};
 use crate::storage::Layout;
 use crate::wire::handshake::Handshake;
 
@@ -264,7 +265,7 @@ impl Swarm {
 
     fn resolved(&mut self, id: JobId, result: Result<Vec<SocketAddr>, String>, now: Time, out: &mut Outbox) {
         let Some((source, reach)) = self.resolving.remove(&id) else {
-            return;
+            return self.tracker_resolved(id, result, now, out);
         };
         match result {
             Ok(addresses) => {
@@ -275,41 +276,6 @@ impl Swarm {
             }
             Err(text) => self.say(Level::Warning, text, out),
         }
-    }
-
-    /// A tracker answered, or did not.
-    fn announced(&mut self, id: JobId, result: Result<Fetched, String>, now: Time, out: &mut Outbox) {
-        let Some(news) = self.announcer.on_fetched(now, id, result, &mut out.rng) else {
-            return;
-        };
-        for address in news.peers {
-            self.known.add(now, address, Source::Tracker);
-        }
-        for (host, port) in news.hosts.into_iter().take(NAMES_PER_REPLY) {
-            self.name_peer(&host, port, (Source::Tracker, news.reach), now, out);
-        }
-        if let Some((level, text)) = news.said {
-            self.say(level, text, out);
-        }
-    }
-
-    /// Announces whatever is due.
-    fn announce(&mut self, now: Time, out: &mut Outbox) {
-        if self.announcer.next_deadline().is_none_or(|due| due > now) {
-            return;
-        }
-        let picker = &self.torrent.picker;
-        let facts = Facts {
-            info_hash: self.torrent.metainfo.info_hash,
-            peer_id: self.us.peer_id,
-            key: self.us.key,
-            port: self.us.port,
-            uploaded: self.torrent.stats.up.total(),
-            downloaded: self.torrent.stats.down.total(),
-            left: picker.missing_len(),
-            want_peers: self.peers.len() < self.peers_max,
-        };
-        self.announcer.poll(now, &facts, out);
     }
 
     fn say(&self, level: Level, text: String, out: &mut Outbox) {
@@ -394,7 +360,8 @@ impl Machine for Swarm {
                 self.announcer.stop(now);
                 self.torrent.stop(now, out);
             }
-            Input::Datagram { .. } | Input::Note(_) => {}
+            Input::Datagram { from, bytes } => self.tracker_said(from, bytes, now, out),
+            Input::Note(_) => {}
         }
         self.do_later(now, out);
     }

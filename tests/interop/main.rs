@@ -12,3 +12,4 @@ mod seeds;
 #[path = "../corpora/table.rs"]
 mod table;
 mod trackers;
+mod udp_trackers;

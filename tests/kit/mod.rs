@@ -7,6 +7,7 @@ pub mod payload;
 pub mod peerlink;
 pub mod seed;
 pub mod tracker;
+pub mod udp_tracker;
 
 use std::time::Duration;
 

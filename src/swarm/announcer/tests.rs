@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::base::address::Reach;
+use crate::base::{InfoHash, PeerId};
 use crate::machine::{Command, Level};
 
 const OK: &[u8] = b"d8:intervali1800e5:peers0:e";
@@ -419,15 +420,14 @@ fn the_tracker_id_is_echoed() {
 #[test]
 fn what_cannot_be_used_is_kept_aside_with_the_reason() {
     let w = world(&[
-        &["udp://a.example:80/announce", "ftp://b.example/"],
+        &["udp://a.example/announce", "ftp://b.example/"],
         &["http://localhost/secrets", "http://127.0.0.1/announce", "http://[::1]:8/x", "http://b.example/x"],
         &["http://127.0.0.1/announce"],
     ]);
     let skipped: Vec<&str> = w.announcer.skipped().iter().map(|(url, _)| url.as_str()).collect();
-    let expected =
-        ["udp://a.example:80/announce", "ftp://b.example/", "http://localhost/secrets", "http://[::1]:8/x"];
+    let expected = ["udp://a.example/announce", "ftp://b.example/", "http://localhost/secrets", "http://[::1]:8/x"];
     assert_eq!(skipped, expected);
-    assert!(w.announcer.skipped()[0].1.contains("UDP"));
+    assert!(w.announcer.skipped()[0].1.contains("port"));
     assert_eq!(w.announcer.tiers.len(), 1);
     assert_eq!(w.announcer.tiers[0].trackers.len(), 2);
 }

@@ -2,10 +2,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::exchange::{Route, may_ask};
 use crate::base::address::{self, Reach};
 use crate::base::{Span, Time};
 use crate::machine::{Fetched, Level};
 use crate::wire::announce::{self, Event, Reply, RetryIn};
+use crate::wire::udp_tracker::TARGET_LEN;
 use crate::wire::url::{Scheme, Url};
 
 /// Between announces where a tracker does not say.
@@ -41,6 +43,8 @@ pub(super) struct Tracker {
     pub given_up: bool,
     /// What it called itself.
     pub id: Option<Vec<u8>>,
+    /// How it was reached over UDP.
+    pub route: Route,
     /// The last trouble and the last warning, as told to people.
     trouble: Option<String>,
     warning: Option<String>,
@@ -88,19 +92,28 @@ pub(super) struct Verdict {
 pub(super) fn usable(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| error.to_string())?;
     if url.scheme == Scheme::Udp {
-        return Err("UDP trackers are not supported yet".into());
+        if url.target().len() > TARGET_LEN {
+            return Err(format!("a UDP tracker's path has at most {TARGET_LEN} characters"));
+        }
+        if url.ip().is_some_and(|ip| !may_ask(&url, ip)) {
+            return Err("nothing can be reached at this address".into());
+        }
+        return Ok(url);
     }
     if cfg!(not(feature = "tls")) && url.scheme == Scheme::Https {
         return Err("this peerlink was built without TLS".into());
     }
     // The web threads check this again for the address behind a name.
-    let name = url.host.trim_end_matches('.');
-    let here =
-        name.eq_ignore_ascii_case("localhost") || url.ip().is_some_and(|ip| address::reach(ip) == Reach::Loopback);
-    if here && !url.bare_path().starts_with("/announce") {
+    if is_here(&url) && !url.bare_path().starts_with("/announce") {
         return Err("a tracker on this machine may only be asked at /announce".into());
     }
     Ok(url)
+}
+
+/// Whether a URL itself says that its host is this machine.
+pub(super) fn is_here(url: &Url) -> bool {
+    let name = url.host.trim_end_matches('.');
+    name.eq_ignore_ascii_case("localhost") || url.ip().is_some_and(|ip| address::reach(ip) == Reach::Loopback)
 }
 
 impl Tracker {
@@ -114,6 +127,7 @@ impl Tracker {
             soonest: Time::ZERO,
             given_up: false,
             id: None,
+            route: Route::default(),
             trouble: None,
             warning: None,
         }
@@ -128,6 +142,10 @@ impl Tracker {
         self.given_up = false;
     }
 
+    pub fn is_udp(&self) -> bool {
+        self.url.scheme == Scheme::Udp
+    }
+
     /// It answered lately.
     pub fn works(&self) -> bool {
         self.knows_us && self.fails == 0
@@ -137,17 +155,10 @@ impl Tracker {
         self.trouble.as_deref()
     }
 
-    /// A reply or a failure came for `event`.
-    pub fn answered(
-        &mut self,
-        now: Time,
-        event: Event,
-        result: Result<Fetched, String>,
-        rng: &mut fastrand::Rng,
-    ) -> Verdict {
-        let from = result.as_ref().ok().and_then(|fetched| fetched.from);
-        let reach = from.map_or(Reach::Global, |from| address::reach(from.ip()));
-        match result.and_then(understood) {
+    /// An announce of `event` ended so.
+    pub fn answered(&mut self, now: Time, event: Event, outcome: Outcome, rng: &mut fastrand::Rng) -> Verdict {
+        let reach = outcome.from.map_or(Reach::Global, |from| address::reach(from.ip()));
+        match outcome.meaning {
             Ok(Ok(reply)) => self.heard(now, event, reply, reach),
             Ok(Err(Refused { why, retry_in })) => {
                 self.fail(now, rng);
@@ -223,19 +234,52 @@ impl Tracker {
     }
 }
 
+/// How an announce ended, over whatever protocol.
+pub(super) struct Outcome {
+    /// It answered, if only with nonsense.
+    pub heard: bool,
+    from: Option<SocketAddr>,
+    meaning: Result<Result<Reply, Refused>, String>,
+}
+
 /// The tracker understood and said no.
 struct Refused {
     why: String,
     retry_in: Option<RetryIn>,
 }
 
-/// What a reply means. A failure reason counts whatever the status; anything else only with status 200.
+impl Outcome {
+    /// Over HTTP.
+    pub fn fetched(result: Result<Fetched, String>) -> Outcome {
+        let from = result.as_ref().ok().and_then(|fetched| fetched.from);
+        Outcome { heard: result.is_ok(), from, meaning: result.and_then(understood) }
+    }
+
+    /// No answer, and why.
+    pub fn failed(why: String) -> Outcome {
+        Outcome { heard: false, from: None, meaning: Err(why) }
+    }
+
+    pub fn told(reply: Reply, from: SocketAddr) -> Outcome {
+        Outcome { heard: true, from: Some(from), meaning: Ok(Ok(reply)) }
+    }
+
+    pub fn refused(why: String, from: SocketAddr) -> Outcome {
+        Outcome { heard: true, from: Some(from), meaning: Ok(Err(Refused::new(why, None))) }
+    }
+}
+
+impl Refused {
+    fn new(why: String, retry_in: Option<RetryIn>) -> Refused {
+        let why = if why.is_empty() { "it refused without a reason".into() } else { why };
+        Refused { why, retry_in }
+    }
+}
+
+/// What an HTTP reply means. A failure reason counts whatever the status; anything else only with status 200.
 fn understood(fetched: Fetched) -> Result<Result<Reply, Refused>, String> {
     match announce::parse(&fetched.body) {
-        Ok(Reply { failure: Some(why), retry_in, .. }) => {
-            let why = if why.is_empty() { "it refused without a reason".into() } else { why };
-            Ok(Err(Refused { why, retry_in }))
-        }
+        Ok(Reply { failure: Some(why), retry_in, .. }) => Ok(Err(Refused::new(why, retry_in))),
         _ if fetched.status != 200 => Err(format!("it answered with HTTP status {}", fetched.status)),
         Ok(reply) => Ok(Ok(reply)),
         Err(error) => Err(error.to_string()),

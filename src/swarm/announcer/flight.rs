@@ -1,0 +1,29 @@
+//! Announces under way, over either protocol.
+
+use super::exchange::Exchange;
+use crate::base::JobId;
+use crate::wire::announce::Event;
+
+/// An announce under way.
+#[derive(Debug)]
+pub(super) struct Flight {
+    pub via: Via,
+    pub tier: usize,
+    pub tracker: usize,
+    pub event: Event,
+}
+
+#[derive(Debug)]
+pub(super) enum Via {
+    Http(JobId),
+    Udp(Box<Exchange>),
+}
+
+impl Flight {
+    pub fn exchange(&self) -> Option<&Exchange> {
+        match &self.via {
+            Via::Http(_) => None,
+            Via::Udp(exchange) => Some(exchange),
+        }
+    }
+}
