@@ -17,3 +17,5 @@ mod resume;
 mod rig;
 #[path = "process/transfer.rs"]
 mod transfer;
+#[path = "process/verify.rs"]
+mod verify;

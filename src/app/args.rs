@@ -211,6 +211,23 @@ command! {
 }
 
 command! {
+    /// Checks data against its torrent, file by file, and changes nothing. The exit code is 0 if all of it is right, 32 if
+    /// any of it is wrong or missing, 5 if something cannot be read.
+    #[argh(usage = "[OPTIONS] TORRENT", note = "TORRENT is a .torrent file, `-` (standard input) or an http(s) URL of a .torrent file.")]
+    Verify, paths: #[argh(positional, arg_name = "TORRENT")] Vec<String>,
+    /// folder that holds the data (default: the current one)
+    #[argh(option, short = 'd')] dir: Option<String>,
+    /// one JSON object per line and file
+    #[argh(switch, short = 'j')] json: bool,
+    /// say nothing but what is wrong
+    #[argh(switch, short = 'q')] quiet: bool,
+    /// say more (repeatable)
+    #[argh(switch, short = 'v')] verbose: u8,
+    /// configuration file (default: peerlink/peerlink.toml in $XDG_CONFIG_HOME)
+    #[argh(option, short = 'c')] config: Option<String>,
+}
+
+command! {
     /// Prints a torrent's magnet link: one line that names it for other programs and people.
     #[argh(usage = "[OPTIONS] TORRENT", note = "TORRENT is a .torrent file, `-` (standard input) or an http(s) URL of a .torrent file.")]
     Magnet, paths: #[argh(positional, arg_name = "TORRENT")] Vec<String>,
@@ -243,6 +260,7 @@ pub enum Command {
     Seed,
     Create,
     Show,
+    Verify,
     Magnet,
     Config,
 }
@@ -255,6 +273,7 @@ impl Command {
             Command::Seed => Seed::FLAGS,
             Command::Create => Create::FLAGS,
             Command::Show => Show::FLAGS,
+            Command::Verify => Verify::FLAGS,
             Command::Magnet => Magnet::FLAGS,
             Command::Config => Config::FLAGS,
         };
@@ -272,6 +291,7 @@ impl Command {
             Command::Seed => Seed::from_args(&name, args).map(Seed::taken),
             Command::Create => Create::from_args(&name, args).map(Create::taken),
             Command::Show => Show::from_args(&name, args).map(Show::taken),
+            Command::Verify => Verify::from_args(&name, args).map(Verify::taken),
             Command::Magnet => Magnet::from_args(&name, args).map(Magnet::taken),
             Command::Config => Config::from_args(&name, args).map(Config::taken),
         }

@@ -1,24 +1,17 @@
 //! `peerlink create`: makes a torrent of a file or folder; `seed PATH` starts the same way.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use super::exit::{Exit, Failure};
+use super::hashing;
 use super::json::Object;
-use super::progress;
 use super::settings::{Settings, shown};
 use crate::base::limits;
 use crate::base::text::{harmless, size};
 use crate::io::console::{Console, Stream};
-use crate::io::create::{self, Found, Watch};
-use crate::io::signals;
+use crate::io::create::{self, Found};
 use crate::metainfo::Metainfo;
 use crate::metainfo::create::{NewFile, Recipe, create as encode, piece_len_for};
-
-/// Between progress lines on a terminal.
-const SHOW_EVERY: Duration = Duration::from_millis(200);
 
 /// A torrent that was just made.
 pub struct Made {
@@ -111,30 +104,9 @@ fn piece_len(found: &Found, settings: &Settings) -> Result<u32, Failure> {
 }
 
 fn hash(found: &Found, piece_len: u32, console: &Console) -> Result<Vec<[u8; 20]>, Failure> {
-    let watch = Arc::new(Watch::default());
-    let seen = watch.clone();
-    let stop = move |_| seen.stop.store(true, Ordering::Relaxed);
-    signals::watch(stop).map_err(|why| Failure::new(Exit::Other, why))?;
-    let thread_count = std::thread::available_parallelism().map_or(1, usize::from).min(8);
-    let (name, total) = (&found.name, found.total_len);
-    let is_over = AtomicBool::new(false);
-    let result = std::thread::scope(|scope| {
-        let show = || {
-            while !is_over.load(Ordering::Relaxed) {
-                let done = watch.done_len.load(Ordering::Relaxed);
-                console.live(Some(format!("{name}  hashing {} of {}", progress::percent(done, total), size(total))));
-                std::thread::park_timeout(SHOW_EVERY);
-            }
-        };
-        let shower = console.is_live().then(|| scope.spawn(show));
-        let result = create::hash(found, piece_len, thread_count, &watch);
-        is_over.store(true, Ordering::Relaxed);
-        if let Some(shower) = shower {
-            shower.thread().unpark();
-        }
-        result
-    });
-    console.live(None);
+    let doing = format!("{}  hashing", harmless(&found.name));
+    let work = |watch: &_, thread_count| create::hash(found, piece_len, thread_count, watch);
+    let result = hashing::run(&doing, found.total_len, console, work)?;
     match result {
         Ok(Some(hashes)) => Ok(hashes),
         Ok(None) => Err(Failure::new(Exit::Interrupted, "stopped; nothing was written")),

@@ -6,18 +6,18 @@ use super::exit::Failure;
 use super::settings::Given;
 
 /// Names and duties, in the order of the help.
-const COMMANDS: [(&str, Command, &str); 6] = [
+const COMMANDS: [(&str, Command, &str); 7] = [
     ("get", Command::Get, "download torrents and verify every piece"),
     ("seed", Command::Seed, "share torrents, or any file or folder"),
     ("create", Command::Create, "make a .torrent file"),
     ("show", Command::Show, "print what a torrent holds"),
+    ("verify", Command::Verify, "check data against a torrent, file by file"),
     ("magnet", Command::Magnet, "print a torrent's magnet link"),
     ("config", Command::Config, "print the effective settings and where each came from"),
 ];
 
 /// Commands that come with later versions.
-const LATER: [&str; 16] = [
-    "verify",
+const LATER: [&str; 15] = [
     "serve",
     "chat",
     "index",
@@ -124,7 +124,7 @@ impl Command {
         })?;
         let (min, max) = match self {
             Command::Get | Command::Seed => (1, usize::MAX),
-            Command::Create | Command::Show | Command::Magnet => (1, 1),
+            Command::Create | Command::Show | Command::Verify | Command::Magnet => (1, 1),
             Command::Config => (0, 0),
         };
         let usage = |text: &str| Failure::usage(format!("{text} (`peerlink {name} --help` explains)"));

@@ -42,6 +42,20 @@ impl Object {
         }
     }
 
+    /// Adds a whole number or null.
+    pub fn maybe_number(self, key: &str, value: Option<u64>) -> Object {
+        match value {
+            Some(value) => self.number(key, value),
+            None => self.raw(key, "null"),
+        }
+    }
+
+    /// Adds a list of pairs of numbers.
+    pub fn ranges(self, key: &str, ranges: &[(u64, u64)]) -> Object {
+        let ranges: Vec<String> = ranges.iter().map(|(from, to)| format!("[{from},{to}]")).collect();
+        self.raw(key, &format!("[{}]", ranges.join(",")))
+    }
+
     /// Adds a whole number.
     pub fn number(self, key: &str, value: impl Into<u64>) -> Object {
         let number: u64 = value.into();

@@ -12,6 +12,7 @@ pub mod exit;
 pub mod file;
 pub mod follow;
 pub mod get;
+pub mod hashing;
 pub mod invocation;
 pub mod json;
 pub mod magnet;
@@ -23,6 +24,7 @@ pub mod show;
 pub mod source;
 pub mod table;
 pub mod values;
+pub mod verify;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -131,6 +133,7 @@ fn command(asked: &Invocation, settings: &Settings, console: &Console) -> Result
     let first = asked.paths.first().map_or("", String::as_str);
     match asked.command {
         Command::Show => show::run(first, as_json, console)?,
+        Command::Verify => return verify::run(first, settings, console),
         Command::Magnet => magnet::run(first, as_json, console)?,
         Command::Config => config::run(settings, &environment, as_json, console),
         Command::Get => return get::run(&asked.paths, settings, &environment, console),

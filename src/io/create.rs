@@ -2,13 +2,14 @@
 
 use std::fs::{self, File};
 use std::io::Write;
+use std::ops::ControlFlow;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use sha1::{Digest, Sha1};
 
+use super::pieces::{self, Watch};
 use crate::base::{Geometry, Piece, limits};
 
 /// Files of one torrent; their list must fit a .torrent file.
@@ -142,15 +143,6 @@ fn changed(path: &Path) -> String {
     format!("{} changed while it was read; try again when it is finished", path.display())
 }
 
-/// What other threads see of the hashing, and how they end it.
-#[derive(Debug, Default)]
-pub struct Watch {
-    /// Bytes hashed.
-    pub done_len: AtomicU64,
-    /// Set from outside: give up.
-    pub stop: AtomicBool,
-}
-
 /// SHA-1 of every piece, by `thread_count` threads; None when it was stopped.
 ///
 /// # Errors
@@ -166,38 +158,25 @@ pub fn hash(
         return Err(format!("more than {} pieces: take longer ones (--piece-length)", limits::PIECES));
     }
     let mut digests = vec![[0; 20]; geometry.piece_count() as usize];
-    let next = AtomicU32::new(0);
     let results = Mutex::new(&mut digests);
     let trouble: Mutex<Option<String>> = Mutex::new(None);
-    let work = || {
-        let mut reader = Reader { found, file: None, buffer: vec![0; READ_LEN] };
-        while !watch.stop.load(Ordering::Relaxed) {
-            let Some(piece) = geometry.piece(next.fetch_add(1, Ordering::Relaxed)) else { return };
-            match reader.digest(&geometry, piece, watch) {
-                Ok(digest) => {
-                    results.lock().expect("no holder of this lock panics")[piece.at()] = digest;
-                }
-                Err(why) => {
-                    trouble.lock().expect("no holder of this lock panics").get_or_insert(why);
-                    // The others need not go on.
-                    next.store(geometry.piece_count(), Ordering::Relaxed);
-                    return;
-                }
+    let start = || Reader { found, file: None, buffer: vec![0; READ_LEN] };
+    pieces::each(&geometry, thread_count, watch, start, |reader, piece| {
+        match reader.digest(&geometry, piece, watch) {
+            Ok(digest) => {
+                results.lock().expect("no holder of this lock panics")[piece.at()] = digest;
+                ControlFlow::Continue(())
+            }
+            Err(why) => {
+                trouble.lock().expect("no holder of this lock panics").get_or_insert(why);
+                ControlFlow::Break(())
             }
         }
-    };
-    std::thread::scope(|scope| {
-        for number in 1..thread_count {
-            let name = format!("hash-{number}");
-            // Where there is no thread to be had, the others do its work.
-            let _ = std::thread::Builder::new().name(name).stack_size(128 * 1024).spawn_scoped(scope, work);
-        }
-        work();
     });
     if let Some(why) = trouble.into_inner().expect("no holder of this lock panics") {
         return Err(why);
     }
-    if watch.stop.load(Ordering::Relaxed) {
+    if watch.is_stopped() {
         return Ok(None);
     }
     found.check_unchanged()?;
@@ -223,7 +202,7 @@ impl Reader<'_> {
             let want = (end.min(file_end) - at).min(READ_LEN as u64) as usize;
             let count = self.read(index, at - file.offset, want)?;
             sha1.update(&self.buffer[..count]);
-            watch.done_len.fetch_add(count as u64, Ordering::Relaxed);
+            watch.add(count as u64);
             at += count as u64;
             // Empty files have no bytes and are stepped over.
             while at < end && at >= self.found.files[index].offset + self.found.files[index].len {

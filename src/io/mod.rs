@@ -16,6 +16,7 @@ pub mod names;
 pub mod on_demand;
 mod payload;
 mod perform;
+pub mod pieces;
 pub mod reactor;
 pub mod resident;
 pub mod signals;
@@ -24,6 +25,7 @@ mod store;
 pub mod terminal;
 pub mod trouble;
 mod turns;
+pub mod verify;
 pub mod web;
 pub mod workers;
 
