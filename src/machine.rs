@@ -323,6 +323,9 @@ pub struct Row {
     /// Payload received and sent in this run.
     pub downloaded: u64,
     pub uploaded: u64,
+    /// The same in all runs.
+    pub downloaded_ever: u64,
+    pub uploaded_ever: u64,
     pub down_per_s: u64,
     pub up_per_s: u64,
     /// Connected peers, and how many of them have everything.

@@ -100,6 +100,10 @@ command! {
     #[argh(switch)] recheck: bool,
     /// keep sharing when complete, until Ctrl-C
     #[argh(switch)] seed: bool,
+    /// keep sharing until so much was sent of what was fetched, over all runs: 1.5 (0: no limit)
+    #[argh(option)] seed_ratio: Option<String>,
+    /// keep sharing for so long: 30m, 2h (0: no limit)
+    #[argh(option)] seed_time: Option<String>,
     /// give up if no peer delivered anything by then: 30s, 5m
     #[argh(option)] timeout: Option<String>,
     /// shell command to run when complete (told PEERLINK_NAME, PEERLINK_DIR, PEERLINK_INFO_HASH)
@@ -123,7 +127,7 @@ command! {
 }
 
 command! {
-    /// Shares torrents, or any file or folder, until Ctrl-C.
+    /// Shares torrents, or any file or folder, until Ctrl-C or for as long as is said.
     #[argh(usage = "[OPTIONS] PATH|TORRENT...", note = "For a .torrent file, its data is looked for in --dir and checked first.\nFor any other file or folder, a torrent is made of it and written to --output, or into the state folder.")]
     Seed, paths: #[argh(positional, arg_name = "PATH|TORRENT")] Vec<String>,
     /// folder that holds the data of a .torrent file (default: the current one)
@@ -148,6 +152,10 @@ command! {
     #[argh(option)] memory: Option<String>,
     /// hash all data again
     #[argh(switch)] recheck: bool,
+    /// end when so many times its size was sent, over all runs: 1.5 (0: no limit)
+    #[argh(option)] seed_ratio: Option<String>,
+    /// end after so long: 30m, 2h (0: no limit)
+    #[argh(option)] seed_time: Option<String>,
     /// accepted: the DHT comes with a later version and is off
     #[argh(switch)] no_dht: bool,
     /// accepted: local discovery comes with a later version and is off

@@ -37,7 +37,7 @@ fn line(setting: &Setting, values: &[String]) -> String {
     }
     match (values.last(), setting.kind) {
         (None, _) => format!("# {name} ="),
-        (Some(value), Kind::Switch | Kind::Level | Kind::Count { .. }) => format!("{name} = {value}"),
+        (Some(value), Kind::Switch | Kind::Level | Kind::Count { .. } | Kind::Ratio) => format!("{name} = {value}"),
         (Some(value), _) => format!("{name} = {}", quoted(value)),
     }
 }
@@ -60,6 +60,7 @@ mod tests {
         };
         assert_eq!(shown("dir", &["a \"b\""]), r#"dir = "a \"b\"""#);
         assert_eq!(shown("port", &["5"]), "port = 5");
+        assert_eq!(shown("seed-ratio", &["1.5"]), "seed-ratio = 1.5");
         assert_eq!(shown("port", &[]), "# port =");
         assert_eq!(shown("peer", &["a:1", "b:2"]), r#"peer = ["a:1", "b:2"]"#);
         assert_eq!(shown("seed", &["false"]), "seed = false");

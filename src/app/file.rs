@@ -8,6 +8,7 @@ use toml_span::value::ValueInner;
 
 use super::exit::Failure;
 use super::settings::is_key;
+use super::table::{Kind, by_long};
 
 /// A longer file is not a configuration.
 const FILE_LEN: u64 = 1024 * 1024;
@@ -66,7 +67,8 @@ impl ConfigFile {
                 let name = crate::base::text::harmless(&key.name);
                 return Err(fail(key.span.start, format!("unknown key `{name}` (`peerlink config` lists them)")));
             }
-            let values = texts(value.take()).ok_or_else(|| {
+            let takes_decimals = by_long(&key.name).is_some_and(|setting| setting.kind == Kind::Ratio);
+            let values = texts(value.take(), takes_decimals).ok_or_else(|| {
                 fail(key.span.start, format!("{} must be a text, a number, true or false, or a list", key.name))
             })?;
             entries.insert(key.name.to_string(), Entry { values, line: line_of(key.span.start) });
@@ -75,19 +77,20 @@ impl ConfigFile {
     }
 }
 
-/// A value as texts; None for what no setting can be.
-fn texts(value: ValueInner<'_>) -> Option<Vec<String>> {
+/// A value as texts; None for what the setting cannot be.
+fn texts(value: ValueInner<'_>, takes_decimals: bool) -> Option<Vec<String>> {
     match value {
         ValueInner::Array(items) => {
             let one = |mut item: toml_span::Value<'_>| match item.take() {
                 ValueInner::Array(_) => None,
-                scalar => texts(scalar)?.pop(),
+                scalar => texts(scalar, takes_decimals)?.pop(),
             };
             items.into_iter().map(one).collect()
         }
         ValueInner::String(text) => Some(vec![text.into_owned()]),
         ValueInner::Integer(number) => Some(vec![number.to_string()]),
         ValueInner::Boolean(switch) => Some(vec![switch.to_string()]),
+        ValueInner::Float(number) if takes_decimals => Some(vec![number.to_string()]),
         ValueInner::Float(_) | ValueInner::Table(_) => None,
     }
 }
@@ -102,11 +105,13 @@ mod tests {
 
     #[test]
     fn values_of_every_kind() {
-        let file = parse("dir = \"x\"\nport = 5 # why\nseed = true\npeer = [\"a:1\", \"b:2\"]\n").unwrap();
+        let file =
+            parse("dir = \"x\"\nport = 5 # why\nseed = true\npeer = [\"a:1\", \"b:2\"]\nseed-ratio = 1.5\n").unwrap();
         let of = |name: &str| file.entries.get(name).map(|entry| (entry.values.join(" "), entry.line));
         assert_eq!(of("dir"), Some(("x".into(), 1)));
         assert_eq!(of("port"), Some(("5".into(), 2)));
         assert_eq!(of("seed"), Some(("true".into(), 3)));
+        assert_eq!(of("seed-ratio"), Some(("1.5".into(), 5)));
         assert_eq!(of("peer"), Some(("a:1 b:2".into(), 4)));
     }
 

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::enough::{Enough, ratio_text};
 use super::exit::Exit;
 use super::json::Object;
 use super::progress;
@@ -51,7 +52,10 @@ pub struct Followed {
     row: Option<Row>,
     /// When it began to download.
     began: Option<Span>,
-    is_complete: bool,
+    /// When it was complete.
+    completed: Option<Span>,
+    /// It was shared enough.
+    is_shared: bool,
     failed: Option<Exit>,
 }
 
@@ -61,11 +65,12 @@ impl Followed {
         let is_wanted = |index: usize| wanted.get(index).copied().unwrap_or(true);
         let files = metainfo.files.iter().enumerate().filter(|(index, file)| !file.pad && is_wanted(*index));
         let wanted_len = files.map(|(_, file)| file.len).sum();
-        Followed { metainfo, dir, wanted_len, row: None, began: None, is_complete: false, failed: None }
+        let (row, began, completed, failed) = (None, None, None, None);
+        Followed { metainfo, dir, wanted_len, row, began, completed, is_shared: false, failed }
     }
 
     fn is_over(&self) -> bool {
-        self.is_complete || self.failed.is_some()
+        self.completed.is_some() || self.failed.is_some()
     }
 }
 
@@ -82,6 +87,7 @@ pub struct Style {
 pub struct Follow {
     purpose: Purpose,
     style: Style,
+    enough: Enough,
     torrents: Vec<Followed>,
     /// When the last plain line was said, and what it was.
     plain: (Span, String),
@@ -91,7 +97,14 @@ pub struct Follow {
 impl Follow {
     /// Follows these torrents, whose ids are their places.
     pub fn new(purpose: Purpose, style: Style, torrents: Vec<Followed>) -> Follow {
-        Follow { purpose, style, torrents, plain: Default::default(), is_stopping: false }
+        let enough = Enough::default();
+        Follow { purpose, style, enough, torrents, plain: Default::default(), is_stopping: false }
+    }
+
+    /// The same, ended when every torrent was shared enough.
+    pub fn until(mut self, enough: Enough) -> Follow {
+        self.enough = enough;
+        self
     }
 
     pub fn torrents(&self) -> &[Followed] {
@@ -139,7 +152,34 @@ impl Follow {
             Purpose::Seed if is_missing => self.refuse_missing(torrent, say),
             _ => {}
         }
+        self.share(now, torrent, say);
         self.show(now, torrent, say);
+    }
+
+    /// Looks whether a torrent was shared enough. It is shared until all of them were.
+    fn share(&mut self, now: Span, torrent: TorrentId, say: &mut Vec<Say>) {
+        let (enough, Style { json, quiet, .. }) = (self.enough, self.style);
+        let Some(followed) = self.at(torrent).filter(|followed| !followed.is_shared && followed.failed.is_none())
+        else {
+            return;
+        };
+        let (Some(completed), Some(row)) = (followed.completed, &followed.row) else { return };
+        let shared_for = Span(now.0.saturating_sub(completed.0));
+        if !enough.is_reached(row, shared_for) {
+            return;
+        }
+        let (ratio, sent) = (ratio_text(row), row.uploaded);
+        let ever = (row.downloaded_ever, row.uploaded_ever);
+        followed.is_shared = true;
+        if json {
+            let object = named("shared", followed).number("ms", shared_for.0 / 1000).number("uploaded", sent);
+            say.push(Say::Out(object.number("downloaded_ever", ever.0).number("uploaded_ever", ever.1).line()));
+        } else if !quiet {
+            let name = &followed.metainfo.name;
+            let time = progress::time(shared_for);
+            say.push(Say::Out(format!("shared {name} for {time}: sent {}, ratio {ratio}", size(sent))));
+        }
+        self.stop_if_over(say);
     }
 
     /// Data that should be shared is not all there.
@@ -183,7 +223,7 @@ impl Follow {
         if followed.is_over() {
             return;
         }
-        followed.is_complete = true;
+        followed.completed = Some(now);
         let took = Span(now.0.saturating_sub(followed.began.unwrap_or(now).0).max(1000));
         let downloaded = followed.row.as_ref().map_or(0, |row| row.downloaded);
         let rate = (downloaded as f64 / took.as_secs_f64()) as u64;
@@ -210,7 +250,7 @@ impl Follow {
         let goes_on = match self.purpose {
             Purpose::Get { seed: false, .. } => self.torrents.iter().any(|followed| !followed.is_over()),
             // Sharing goes on as long as there is anything to share.
-            _ => self.torrents.iter().any(|followed| followed.failed.is_none()),
+            _ => self.torrents.iter().any(|followed| followed.failed.is_none() && !followed.is_shared),
         };
         if !goes_on && !self.is_stopping {
             self.is_stopping = true;
@@ -272,14 +312,14 @@ impl Follow {
             return (exit, Vec::new());
         }
         let mut say = Vec::new();
-        if self.purpose == Purpose::Seed || self.torrents.iter().all(|followed| followed.is_complete) {
+        if self.purpose == Purpose::Seed || self.torrents.iter().all(|followed| followed.completed.is_some()) {
             return (Exit::Done, say);
         }
         let exit = match self.waits_for_space() {
             true => Exit::DiskFull,
             false => by_signal.unwrap_or(Exit::Stopped),
         };
-        for followed in self.torrents.iter().filter(|followed| !followed.is_complete) {
+        for followed in self.torrents.iter().filter(|followed| followed.completed.is_none()) {
             let (have, wanted) = followed.row.as_ref().map_or((0, 1), |row| (row.have_bytes, row.wanted_bytes));
             let share = progress::percent(have, wanted);
             if self.style.json {
@@ -397,6 +437,29 @@ mod tests {
         let mut run = follow(Purpose::Seed, PLAIN, 1);
         assert_eq!(run.note(Span::ZERO, complete(0)), [Say::Out("sharing a.txt (19.5 KiB)".into()), Say::Done(0)]);
         assert_eq!(run.end(Some(Exit::Interrupted)).0, Exit::Done);
+    }
+
+    #[test]
+    fn sharing_ends_when_every_torrent_was_shared_enough() {
+        let enough = Enough { ratio: Some(2000), time: Some(Span::secs(60)) };
+        let sent = |number, uploaded_ever| {
+            let (torrent, activity) = (TorrentId(number), Activity::Seeding);
+            let row = Row { torrent, activity, wanted_bytes: 100, downloaded_ever: 0, uploaded_ever, ..row() };
+            Note::Row(Box::new(row))
+        };
+        for purpose in [Purpose::Seed, Purpose::Get { seed: true, timeout: None }] {
+            let mut run = follow(purpose, PLAIN, 2).until(enough);
+            assert_eq!(run.note(Span::secs(1), sent(0, 500)), [], "not complete yet");
+            run.note(Span::secs(5), complete(0));
+            run.note(Span::secs(6), complete(1));
+            assert_eq!(run.note(Span::secs(7), sent(0, 199)), []);
+            let first = "shared a.txt for 3.0s: sent 0 B, ratio 2.00".to_string();
+            assert_eq!(run.note(Span::secs(8), sent(0, 200)), [Say::Out(first)]);
+            assert_eq!(run.note(Span::secs(9), sent(0, 200)), [], "said once");
+            let second = Say::Out("shared a.txt for 1m00s: sent 0 B, ratio 0.01".into());
+            assert_eq!(run.note(Span::secs(66), sent(1, 1)), [second, Say::Stop]);
+            assert_eq!(run.end(None), (Exit::Done, vec![]));
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::enough::Enough;
 use super::exit::{Exit, Failure};
 use super::follow::Purpose;
 use super::run::{self, Item};
@@ -34,7 +35,7 @@ pub fn run(
         let wanted = wanted(&metainfo, settings)?;
         items.push(Item { metainfo: Arc::new(metainfo), dir: dir.clone(), wanted });
     }
-    let purpose = Purpose::Get { seed: settings.switch("seed"), timeout: settings.time("timeout") };
+    let purpose = Purpose::Get { seed: Enough::of(settings).is_shared(settings), timeout: settings.time("timeout") };
     run::run(purpose, items, settings, settings.state_dir(environment)?, console)
 }
 

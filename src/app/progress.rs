@@ -1,5 +1,6 @@
 //! The progress line and its JSON twin: pure functions of a torrent's row.
 
+use super::enough::ratio_text;
 use super::json::Object;
 use crate::base::Span;
 use crate::base::text::size;
@@ -26,7 +27,9 @@ pub fn line(name: &str, row: &Row) -> String {
             let trouble = trouble(row);
             format!("{name}  {share}  {sizes}  {down}  {up}  {peers}{eta}{trouble}")
         }
-        Activity::Seeding => format!("{name}  sharing  {up}  sent {}  {peers}", size(row.uploaded)),
+        Activity::Seeding => {
+            format!("{name}  sharing  {up}  sent {}  ratio {}  {peers}", size(row.uploaded), ratio_text(row))
+        }
         Activity::Paused(error) => {
             let why = &error.text;
             format!("{name}  {}  waiting: {why}", percent(row.have_bytes, row.wanted_bytes))
@@ -93,6 +96,7 @@ pub fn event(name: &str, info_hash: &str, row: &Row) -> String {
     object = object.number("down_per_s", row.down_per_s).number("up_per_s", row.up_per_s);
     object = object.number("peers", row.peers).number("seeds", row.seeds).number("known", row.known);
     object = object.number("wasted", row.wasted).number("hash_fails", row.hash_fails).number("banned", row.banned);
+    object = object.number("downloaded_ever", row.downloaded_ever).number("uploaded_ever", row.uploaded_ever);
     object.maybe_text("tracker_trouble", row.tracker_trouble.as_deref()).line()
 }
 
@@ -115,6 +119,8 @@ pub mod tests {
             wanted_bytes: 30_500_000,
             downloaded: 12_900_000,
             uploaded: 0,
+            downloaded_ever: 12_900_000,
+            uploaded_ever: 0,
             down_per_s: 3_355_443,
             up_per_s: 0,
             peers: 3,
@@ -135,7 +141,7 @@ pub mod tests {
         assert_eq!(with(Activity::Downloading), downloading);
         assert_eq!(with(Activity::Opening), "a  looking at its files");
         assert_eq!(with(Activity::Checking { done: 1, total: 3 }), "a  checking 33.3%");
-        assert_eq!(with(Activity::Seeding), "a  sharing  ↑ 0 B/s  sent 0 B  peers 3 (2 seeds)");
+        assert_eq!(with(Activity::Seeding), "a  sharing  ↑ 0 B/s  sent 0 B  ratio 0.00  peers 3 (2 seeds)");
         assert_eq!(with(Activity::Paused(full("no space"))), "a  42.2%  waiting: no space");
         let stuck = Row { peers: 0, seeds: 0, down_per_s: 0, tracker_trouble: Some("x: down".into()), ..row() };
         assert_eq!(line("a", &stuck), "a  42.2%  12.3 of 29.1 MiB  ↓ 0 B/s  ↑ 0 B/s  peers 0  (x: down)");

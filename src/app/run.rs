@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::enough::Enough;
 use super::exit::{Exit, Failure};
 use super::follow::{Follow, Followed, Purpose, Say, Style};
 use super::json::Object;
@@ -61,7 +62,7 @@ pub fn run(
     log::debug!("peer id {peer_id:?}, seed {seed}");
     let mut node = Node::new(peer_id, key);
     let followed = items.iter().map(|item| Followed::new(item.metainfo.clone(), item.dir.clone(), &item.wanted));
-    let mut follow = Follow::new(purpose, style, followed.collect());
+    let mut follow = Follow::new(purpose, style, followed.collect()).until(Enough::of(settings));
     handle.note(Note::Watch { interval: if style.live { ROWS.0 } else { ROWS.1 } });
     let adds = items.into_iter().enumerate().map(|(number, item)| add(number, item, settings));
     let adds = adds.collect();

@@ -20,6 +20,8 @@ pub enum Kind {
     },
     /// A length of time.
     Time,
+    /// A number with up to three decimals.
+    Ratio,
     Text,
     /// A choice of files, `1-5,8`.
     Select,
@@ -55,6 +57,7 @@ impl Kind {
                 bytes if bytes < min => Err(format!("`{value}` is less than {}", crate::base::text::size(min))),
                 _ => Ok(()),
             },
+            Kind::Ratio => values::ratio(value).map(drop),
             Kind::Time => values::time(value).map(drop),
             Kind::Text if value.is_empty() => Err("it is empty".into()),
             Kind::Text => Ok(()),
@@ -111,7 +114,7 @@ const fn row(
 }
 
 /// Every setting there is, in the order in which `peerlink config` shows them.
-pub const SETTINGS: [Setting; 32] = [
+pub const SETTINGS: [Setting; 34] = [
     row("dir", Some('d'), Kind::Text, ".", "a folder"),
     row("state-dir", None, Kind::Text, "", "a folder"),
     Setting { is_key: false, ..row("config", Some('c'), Kind::Text, "", "a file") },
@@ -128,6 +131,8 @@ pub const SETTINGS: [Setting; 32] = [
     row("sequential", None, Kind::Switch, "false", ""),
     row("recheck", None, Kind::Switch, "false", ""),
     row("seed", None, Kind::Switch, "false", ""),
+    row("seed-ratio", None, Kind::Ratio, "0", "a ratio such as 1.5"),
+    row("seed-time", None, Kind::Time, "0", "a time such as 30m"),
     row("timeout", None, Kind::Time, "", "a time such as 30s"),
     row("on-done", None, Kind::Text, "", "a command"),
     row("no-dht", None, Kind::Switch, "false", ""),

@@ -38,6 +38,22 @@ pub fn time(text: &str) -> Result<Span, String> {
     seconds.map(Span::secs).ok_or_else(|| format!("`{text}` is too long"))
 }
 
+/// `2`, `1.5`, `0.125`, in thousandths.
+pub fn ratio(text: &str) -> Result<u64, String> {
+    let bad = || format!("`{text}` is not a ratio such as 2 or 1.5");
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+    let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_number(whole) || !is_number(decimals) {
+        return Err(bad());
+    }
+    if decimals.len() > 3 {
+        return Err(format!("`{text}` has more than 3 decimals"));
+    }
+    let whole: u64 = whole.parse().ok().filter(|whole| *whole <= 1_000_000).ok_or_else(bad)?;
+    let thousandths: u64 = format!("{decimals:0<3}").parse().map_err(|_| bad())?;
+    Ok(whole * 1000 + thousandths)
+}
+
 /// A whole number within bounds.
 pub fn count(text: &str, min: u64, max: u64) -> Result<u64, String> {
     let number: Option<u64> = text.parse().ok();
@@ -128,6 +144,17 @@ mod tests {
         }
         for text in ["", "s", "-1", "1w", "1.5h", "99999999999999999999", "9999999999d"] {
             assert!(time(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn ratios() {
+        let good = [("0", 0), ("2", 2000), ("1.5", 1500), ("0.125", 125), ("1000000", 1_000_000_000)];
+        for (text, thousandths) in good {
+            assert_eq!(ratio(text), Ok(thousandths), "{text}");
+        }
+        for text in ["", ".5", "1.", "-1", "+1", "1,5", "1.2345", "1e3", "NaN", "inf", "1000001", "1.5.2", "1.+5"] {
+            assert!(ratio(text).is_err(), "{text}");
         }
     }
 

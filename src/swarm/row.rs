@@ -30,6 +30,8 @@ impl Swarm {
             wanted_bytes,
             downloaded: torrent.stats.down.total(),
             uploaded: torrent.stats.up.total(),
+            downloaded_ever: torrent.stats.down_before + torrent.stats.down.total(),
+            uploaded_ever: torrent.stats.up_before + torrent.stats.up.total(),
             down_per_s: torrent.stats.down.per_s(now),
             up_per_s: torrent.stats.up.per_s(now),
             peers,

@@ -27,6 +27,7 @@ fn usage_mistakes() {
         (&["get", "good.torrent", "-t", "gopher://x"], "--tracker"),
         (&["get", "good.torrent", "--max-peers", "0"], "--max-peers"),
         (&["get", "good.torrent", "-s", "0"], "--select"),
+        (&["get", "good.torrent", "--seed-ratio", "1,5"], "--seed-ratio: `1,5`"),
         (&["get", "good.torrent", "-s", "1-x"], "--select"),
         (&["get", "good.torrent", "-s", "2"], "there are 1"),
         (&["get", "good.torrent", "good.torrent", "-s", "1"], "--select"),
