@@ -212,6 +212,21 @@ impl Follow {
         self.stop_if_over(say);
     }
 
+    /// Too little room is left: downloads end, what is complete is shared on. Says nothing the second time.
+    pub fn no_room(&mut self, text: &str) -> Vec<Say> {
+        let mut say = Vec::new();
+        let is_loading = |followed: &Followed| {
+            let activity = followed.row.as_ref().map(|row| &row.activity);
+            matches!(activity, Some(Activity::Downloading | Activity::Paused(_)))
+        };
+        for number in 0..self.torrents.len() {
+            if is_loading(&self.torrents[number]) {
+                self.give_up(TorrentId(number as u32), Exit::DiskFull, text, &mut say);
+            }
+        }
+        say
+    }
+
     fn failed(&mut self, torrent: TorrentId, error: &DiskError, say: &mut Vec<Say>) {
         self.give_up(torrent, Exit::of_disk(error.kind), &error.text, say);
     }
@@ -414,6 +429,18 @@ mod tests {
         let full = DiskError { kind: DiskErrorKind::Full, text: "no space".into() };
         run.note(Span::secs(1), Note::Row(Box::new(Row { activity: Activity::Paused(full), ..row() })));
         assert_eq!(run.end(Some(Exit::Stopped)).0, Exit::DiskFull);
+    }
+
+    #[test]
+    fn too_little_room_ends_what_is_not_complete() {
+        let mut run = follow(GET, PLAIN, 3);
+        run.note(Span::secs(1), row_of(0, 5));
+        run.note(Span::secs(1), row_of(1, 5));
+        run.note(Span::secs(1), complete(1));
+        assert_eq!(run.no_room("low"), [Say::Err("peerlink: a.txt: low".into())]);
+        assert_eq!(run.no_room("low"), []);
+        assert!(run.note(Span::secs(2), complete(2)).contains(&Say::Stop));
+        assert_eq!(run.end(None).0, Exit::DiskFull);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::exit::{Exit, Failure};
 use super::follow::Purpose;
 use super::run::{self, Item};
 use super::settings::{Environment, Settings};
+use super::space::MinFree;
 use super::{show, source, values};
 use crate::io::console::Console;
 use crate::metainfo::Metainfo;
@@ -35,8 +36,9 @@ pub fn run(
         let wanted = wanted(&metainfo, settings)?;
         items.push(Item { metainfo: Arc::new(metainfo), dir: dir.clone(), wanted });
     }
+    let min_free = MinFree::start(&dir, &items, settings)?;
     let purpose = Purpose::Get { seed: Enough::of(settings).is_shared(settings), timeout: settings.time("timeout") };
-    run::run(purpose, items, settings, settings.state_dir(environment)?, console)
+    run::run(purpose, items, settings, settings.state_dir(environment)?, min_free, console)
 }
 
 /// What `--select` chooses of this torrent.

@@ -23,6 +23,7 @@ pub mod seed;
 pub mod settings;
 pub mod show;
 pub mod source;
+pub mod space;
 pub mod table;
 pub mod values;
 pub mod verify;

@@ -13,6 +13,7 @@ use super::exit::{Exit, Failure};
 use super::follow::{Follow, Followed, Purpose, Say, Style};
 use super::json::Object;
 use super::settings::Settings;
+use super::space::MinFree;
 use crate::base::{PeerId, Span, TorrentId, limits};
 use crate::io::console::{Console, Stream};
 use crate::io::reactor::{Ended, Handle, Next, Options, Reactor};
@@ -51,6 +52,7 @@ pub fn run(
     items: Vec<Item>,
     settings: &Settings,
     state_dir: PathBuf,
+    min_free: Option<MinFree>,
     console: &Console,
 ) -> Result<Exit, Failure> {
     check(&items)?;
@@ -73,7 +75,8 @@ pub fn run(
     let ended = reactor.run(&mut node, &mut |note| {
         let now = Span::millis(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX / 1000));
         let mut next = Next::Go;
-        for say in follow.note(now, note) {
+        let low = min_free.as_ref().and_then(MinFree::trouble).map(|text| follow.no_room(&text));
+        for say in low.into_iter().flatten().chain(follow.note(now, note)) {
             match say {
                 Say::Done(number) => errands.extend(run_on_done(settings, &follow.torrents()[number])),
                 Say::Stop => next = Next::Stop,

@@ -41,7 +41,7 @@ pub fn run(
             made_of(source, &state_dir, settings, console)?
         });
     }
-    run::run(Purpose::Seed, items, settings, state_dir, console)
+    run::run(Purpose::Seed, items, settings, state_dir, None, console)
 }
 
 /// Makes a torrent of a path, and keeps it in the state folder or where `--output` says.

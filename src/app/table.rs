@@ -114,7 +114,7 @@ const fn row(
 }
 
 /// Every setting there is, in the order in which `peerlink config` shows them.
-pub const SETTINGS: [Setting; 34] = [
+pub const SETTINGS: [Setting; 35] = [
     row("dir", Some('d'), Kind::Text, ".", "a folder"),
     row("state-dir", None, Kind::Text, "", "a folder"),
     Setting { is_key: false, ..row("config", Some('c'), Kind::Text, "", "a file") },
@@ -133,6 +133,7 @@ pub const SETTINGS: [Setting; 34] = [
     row("seed", None, Kind::Switch, "false", ""),
     row("seed-ratio", None, Kind::Ratio, "0", "a ratio such as 1.5"),
     row("seed-time", None, Kind::Time, "0", "a time such as 30m"),
+    row("min-free", None, Kind::Size { min: 0 }, "0", "a size such as 1G"),
     row("timeout", None, Kind::Time, "", "a time such as 30s"),
     row("on-done", None, Kind::Text, "", "a command"),
     row("no-dht", None, Kind::Switch, "false", ""),

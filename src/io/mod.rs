@@ -20,6 +20,7 @@ pub mod pieces;
 pub mod reactor;
 pub mod resident;
 pub mod signals;
+pub mod space;
 pub mod statefile;
 mod store;
 pub mod terminal;

@@ -126,6 +126,11 @@ fn the_machine_says_no() {
     assert!(ended.one_line().contains("192.0.2.77"), "{}", ended.err);
     let ended = home.run(&["get", "good.torrent", "--state-dir", "file/x", "-p", "0"]).expect(5);
     assert!(ended.one_line().contains("--state-dir"), "{}", ended.err);
+    // More than any disk has; nothing is begun.
+    let args = ["get", "good.torrent", "-p", "0", "--dir", "down", "--state-dir", "state", "--min-free", "8000000T"];
+    let ended = home.run(&args).expect(9);
+    assert!(ended.one_line().contains("(--min-free)"), "{}", ended.err);
+    assert!(!home.path("down").exists() && !home.path("state").exists());
     let ended = home.run(&["show", "http://127.0.0.1:1/x.torrent"]).expect(6);
     assert!(ended.one_line().contains("127.0.0.1:1"), "{}", ended.err);
     let args = ["get", "good.torrent", "-p", "0", "--bind", "127.0.0.1", "--timeout", "1s", "-q"];
