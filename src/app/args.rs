@@ -196,6 +196,8 @@ command! {
     #[argh(option)] piece_length: Option<String>,
     /// a web server that has the data, URL (repeatable)
     #[argh(option)] web_seed: Vec<String>,
+    /// leave out files and folders that match, such as '*.tmp' or 'cache/**' (repeatable)
+    #[argh(option)] exclude: Vec<String>,
     /// leave the date out, so that the same data makes the same file
     #[argh(switch)] no_date: bool,
     /// print one JSON object

@@ -84,10 +84,13 @@ pub fn tell(target: &Path, made: &Made, settings: &Settings, console: &Console) 
 /// As [`run`].
 pub fn make(path: &Path, settings: &Settings, console: &Console) -> Result<Made, Failure> {
     let usage = |why: String| Failure::usage(harmless(&why));
-    let found = create::walk(path).map_err(usage)?;
+    let found = create::walk(path, &settings.globs("exclude")).map_err(usage)?;
     if found.skipped_count > 0 && !settings.switch("quiet") {
         let count = found.skipped_count;
         console.line(Stream::Err, format!("{count} links, pipes or devices are left out"));
+    }
+    if found.excluded_count > 0 && !settings.switch("quiet") {
+        console.line(Stream::Err, format!("files and folders left out by --exclude: {}", found.excluded_count));
     }
     let piece_len = piece_len(&found, settings)?;
     let hashes = hash(&found, piece_len, console)?;

@@ -9,6 +9,7 @@ use super::file::ConfigFile;
 use super::table::{Kind, SETTINGS, Setting, by_long};
 use super::values;
 use crate::base::Span;
+use crate::base::glob::Glob;
 
 /// The flags of a command line: long name and values.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
@@ -109,6 +110,11 @@ impl Settings {
         self.list(name).iter().map(|tier| tier.split(',').map(str::to_string).collect()).collect()
     }
 
+    /// Patterns, checked before.
+    pub fn globs(&self, name: &str) -> Vec<Glob> {
+        self.list(name).iter().filter_map(|text| Glob::parse(text).ok()).collect()
+    }
+
     /// Hosts and ports, checked before.
     pub fn peers(&self, name: &str) -> Vec<(String, u16)> {
         self.list(name).iter().filter_map(|text| values::peer(text).ok()).collect()
@@ -167,10 +173,12 @@ fn layered(setting: &Setting, given: &Given, environment: Environment<'_>, file:
     Effective { values: if default.is_empty() { vec![] } else { vec![default] }, origin: Origin::Default }
 }
 
-/// Lists in one text: divided by spaces, and by commas where a comma does not mean something else.
+/// Lists in one text: divided by spaces, and by commas where a comma does not mean something else; patterns by lines.
 fn split(kind: Kind, text: &str) -> Vec<String> {
     let parts: Vec<&str> = match kind {
         Kind::Urls => text.split_whitespace().collect(),
+        // Names may hold anything else.
+        Kind::Globs => text.split('\n').filter(|part| !part.is_empty()).collect(),
         Kind::Peers | Kind::Addresses => text.split([',', ' ', '\t', '\n']).filter(|part| !part.is_empty()).collect(),
         _ => return vec![text.to_string()],
     };
@@ -243,12 +251,14 @@ mod tests {
     fn lists_come_from_every_layer() {
         let with = |name: &str| match name {
             "PEERLINK_PEER" => Some("a:1, b:2 c:3".to_string()),
+            "PEERLINK_EXCLUDE" => Some("*.tmp\na b/**\n".to_string()),
             "PEERLINK_TRACKER" => Some("http://a/1,http://b/2 http://c/3".to_string()),
             _ => None,
         };
         let settings = Settings::resolve(&given(&[]), &with, &file("bind = [\"::1\", \"127.0.0.1\"]")).unwrap();
         assert_eq!(settings.peers("peer"), [("a".into(), 1), ("b".into(), 2), ("c".into(), 3)]);
         assert_eq!(settings.tiers("tracker"), [vec!["http://a/1", "http://b/2"], vec!["http://c/3"]]);
+        assert_eq!(settings.list("exclude"), ["*.tmp", "a b/**"]);
         assert_eq!(settings.list("bind"), ["::1", "127.0.0.1"]);
     }
 

@@ -1,6 +1,7 @@
 //! The table of settings: one row per flag, environment variable and configuration key, which share a name.
 
 use super::values;
+use crate::base::glob::Glob;
 
 /// What values a setting takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,6 +30,8 @@ pub enum Kind {
     Peers,
     /// Local addresses; may be repeated.
     Addresses,
+    /// Patterns for names of files; may be repeated.
+    Globs,
     /// Lists of URLs, divided by commas; may be repeated.
     Urls,
 }
@@ -41,7 +44,7 @@ impl Kind {
 
     /// Whether several values add up; otherwise the last one counts.
     pub fn repeats(self) -> bool {
-        matches!(self, Kind::Peers | Kind::Addresses | Kind::Urls)
+        matches!(self, Kind::Peers | Kind::Addresses | Kind::Urls | Kind::Globs)
     }
 
     /// Judges one value.
@@ -67,6 +70,7 @@ impl Kind {
                 let address: Result<std::net::IpAddr, _> = value.parse();
                 address.map(drop).map_err(|_| format!("`{value}` is not an address such as 192.0.2.1 or ::1"))
             }
+            Kind::Globs => Glob::parse(value).map(drop).map_err(|why| format!("`{value}`: {why}")),
             Kind::Urls => value.split(',').try_for_each(check_url),
         }
     }
@@ -114,7 +118,7 @@ const fn row(
 }
 
 /// Every setting there is, in the order in which `peerlink config` shows them.
-pub const SETTINGS: [Setting; 35] = [
+pub const SETTINGS: [Setting; 36] = [
     row("dir", Some('d'), Kind::Text, ".", "a folder"),
     row("state-dir", None, Kind::Text, "", "a folder"),
     Setting { is_key: false, ..row("config", Some('c'), Kind::Text, "", "a file") },
@@ -149,6 +153,7 @@ pub const SETTINGS: [Setting; 35] = [
     row("source", None, Kind::Text, "", "a text"),
     row("piece-length", None, Kind::Size { min: 16 << 10 }, "", "a power of two, 16K to 512M"),
     row("web-seed", None, Kind::Urls, "", "one or more URLs"),
+    row("exclude", None, Kind::Globs, "", "a pattern such as *.tmp"),
     row("no-date", None, Kind::Switch, "false", ""),
 ];
 
@@ -191,6 +196,7 @@ mod tests {
             ("select", "0"),
             ("dir", ""),
             ("seed", "maybe"),
+            ("exclude", "a//b"),
         ];
         for (name, value) in bad {
             assert!(by_long(name).unwrap().kind.check(value).is_err(), "{name} {value}");

@@ -4,6 +4,7 @@ pub mod address;
 pub mod bitfield;
 pub mod credits;
 pub mod geometry;
+pub mod glob;
 pub mod ids;
 pub mod limiter;
 pub mod limits;

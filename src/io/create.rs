@@ -10,6 +10,7 @@ use std::sync::Mutex;
 use sha1::{Digest, Sha1};
 
 use super::pieces::{self, Watch};
+use crate::base::glob::Glob;
 use crate::base::{Geometry, Piece, limits};
 
 /// Files of one torrent; their list must fit a .torrent file.
@@ -43,24 +44,28 @@ pub struct Found {
     pub total_len: u64,
     /// Entries that are neither files nor folders: symbolic links, pipes, devices.
     pub skipped_count: usize,
+    /// Files and folders that were to be left out.
+    pub excluded_count: usize,
 }
 
-/// Looks at a file, or at everything below a folder, dot files included, symbolic links not followed.
+/// Looks at a file, or at everything below a folder, dot files included, symbolic links not followed; what is below
+/// the folder and fits a pattern is left out.
 ///
 /// # Errors
 /// One line for people: nothing there, no data, too much, a name that is not UTF-8.
-pub fn walk(path: &Path) -> Result<Found, String> {
+pub fn walk(path: &Path, exclude: &[Glob]) -> Result<Found, String> {
     let shown = path.display();
     let root = fs::canonicalize(path).map_err(|e| format!("{shown}: {}", plain(&e)))?;
     let name = root.file_name().ok_or_else(|| format!("{shown} has no name to share it under"))?;
     let name = name.to_str().ok_or_else(|| format!("{shown}: its name is not UTF-8"))?.to_string();
     let about = fs::metadata(&root).map_err(|e| format!("{shown}: {}", plain(&e)))?;
-    let mut found =
-        Found { root, name, is_single: about.is_file(), files: Vec::new(), total_len: 0, skipped_count: 0 };
+    let is_single = about.is_file();
+    let (files, total_len) = (Vec::new(), 0);
+    let mut found = Found { root, name, is_single, files, total_len, skipped_count: 0, excluded_count: 0 };
     if about.is_file() {
         found.add(Vec::new(), &about)?;
     } else if about.is_dir() {
-        found.add_folder()?;
+        found.add_folder(exclude)?;
         found.files.sort_by(|a, b| a.parts.cmp(&b.parts));
     } else {
         return Err(format!("{shown} is neither a file nor a folder"));
@@ -95,7 +100,7 @@ impl Found {
         Ok(())
     }
 
-    fn add_folder(&mut self) -> Result<(), String> {
+    fn add_folder(&mut self, exclude: &[Glob]) -> Result<(), String> {
         let mut folders: Vec<Vec<String>> = vec![Vec::new()];
         while let Some(folder) = folders.pop() {
             let path = self.path_of(&folder);
@@ -106,7 +111,9 @@ impl Found {
                 let name = name.to_str().ok_or_else(|| format!("{}: a name is not UTF-8", entry.path().display()))?;
                 let parts: Vec<String> = folder.iter().cloned().chain([name.to_string()]).collect();
                 let about = entry.metadata().map_err(trouble)?;
-                if about.is_dir() {
+                if exclude.iter().any(|glob| glob.fits(&parts, about.is_dir())) {
+                    self.excluded_count += 1;
+                } else if about.is_dir() {
                     if parts.len() >= limits::PATH_DEPTH {
                         return Err(format!("{}: folders are nested too deeply", entry.path().display()));
                     }
@@ -277,10 +284,15 @@ mod tests {
         }
         std::os::unix::fs::symlink("/etc/passwd", dir.path().join("t/link")).unwrap();
         std::os::unix::fs::symlink("/", dir.path().join("t/root")).unwrap();
-        let found = walk(&dir.path().join("t/.")).unwrap();
+        let found = walk(&dir.path().join("t/."), &[]).unwrap();
         let names: Vec<String> = found.files.iter().map(|file| file.parts.join("/")).collect();
         assert_eq!(names, [".dot", "a/b/c", "a/z", "a.x", "b"]);
         assert_eq!((found.name.as_str(), found.skipped_count, found.total_len), ("t", 2, 70_009));
+        let globs = ["/a/b", "*.x", ".?ot"].map(|text| Glob::parse(text).unwrap());
+        let fewer = walk(&dir.path().join("t"), &globs).unwrap();
+        let names: Vec<String> = fewer.files.iter().map(|file| file.parts.join("/")).collect();
+        assert_eq!((names.join(" ").as_str(), fewer.excluded_count, fewer.total_len), ("a/z b", 3, 3));
+        assert!(walk(&dir.path().join("t"), &[Glob::parse("*").unwrap()]).is_err());
         assert_eq!(found.files.iter().map(|file| file.offset).collect::<Vec<_>>(), [0, 5, 70_005, 70_005, 70_006]);
     }
 
@@ -290,10 +302,10 @@ mod tests {
         write(dir.path(), "empty", 0);
         fs::create_dir(dir.path().join("folder")).unwrap();
         for name in ["empty", "folder", "missing", "empty/x"] {
-            assert!(walk(&dir.path().join(name)).is_err(), "{name}");
+            assert!(walk(&dir.path().join(name), &[]).is_err(), "{name}");
         }
-        assert!(walk(Path::new("/")).is_err());
-        assert!(walk(Path::new("/dev/null")).is_err());
+        assert!(walk(Path::new("/"), &[]).is_err());
+        assert!(walk(Path::new("/dev/null"), &[]).is_err());
     }
 
     #[test]
@@ -302,7 +314,7 @@ mod tests {
         for (name, len) in [("t/a", 40_000), ("t/b", 0), ("t/c", 1), ("t/d", 600_000)] {
             write(dir.path(), name, len);
         }
-        let found = walk(&dir.path().join("t")).unwrap();
+        let found = walk(&dir.path().join("t"), &[]).unwrap();
         let all: Vec<u8> =
             ["a", "b", "c", "d"].iter().flat_map(|n| fs::read(dir.path().join("t").join(n)).unwrap()).collect();
         let expected: Vec<[u8; 20]> = all.chunks(32_768).map(|piece| Sha1::digest(piece).into()).collect();

@@ -80,6 +80,23 @@ fn magnet_links() {
 }
 
 #[test]
+fn files_that_are_left_out() {
+    let home = Home::new();
+    for name in ["t/a", "t/b.tmp", "t/c/d", "t/c/e.tmp", "t/cache/x/y", "t/c/cache/z"] {
+        home.write(name, name.as_bytes());
+    }
+    let ended = home.run(&["create", "t", "--exclude", "*.tmp", "--exclude=/cache/**"]).expect(0);
+    assert_eq!(ended.err, "files and folders left out by --exclude: 3\n");
+    let list = home.run(&["get", "t.torrent", "--list"]).expect(0).out;
+    let names: Vec<&str> = list.lines().filter_map(|line| line.split_whitespace().last()).collect();
+    assert_eq!(names, ["t/a", "t/c/cache/z", "t/c/d"]);
+    // What is left out is no part of the data.
+    home.run(&["verify", "t.torrent"]).expect(0);
+    let ended = home.run(&["create", "t", "-o", "x", "--exclude", "a/../b"]).expect(2);
+    assert!(ended.one_line().contains("--exclude: `a/../b`"), "{}", ended.err);
+}
+
+#[test]
 fn names_that_other_machines_would_change_are_refused() {
     let home = Home::new();
     home.write("t/ok", b"x");
