@@ -29,6 +29,14 @@
 //!   shared plain data (`Arc`), which beats copying them into a second set of types.
 //! * Credits, the block pool and the generator travel in [`machine::Outbox`]: one owner (the driver), lent to
 //!   whichever machine handles an input, so torrents share them without locks or messages.
+//! * The brake is a question the driver asks before each read ([`machine::Machine::appetite`]), not a command: the
+//!   machine knows what a read can bring, and no state has to be kept in step on both sides.
+//! * A pipeline holds what a peer sends in a second, not its rate times the round trip: a request costs 17 bytes and a
+//!   credit, and a second outlasts the other side's disk, its turns and ours. Memory is bounded by the pool alone.
+//! * A piece that failed is fetched again from one peer only: then its sender is certain, whoever else lied before.
+//!   On loopback a ban names peer id and port, elsewhere the address: there, many peers share one.
+//! * `io` may use `metainfo` (it hashes and reads torrents for `create`), and asks the kernel for resident pages with
+//!   `preadv2(RWF_NOWAIT)` in the loop: it cannot block, and saves seeds a hop to the disk thread.
 
 pub mod app;
 pub mod base;

@@ -37,7 +37,7 @@ use self::torrent::{Later, Phase, Setup, Torrent};
 use crate::base::address::{Reach, may_dial};
 use crate::base::limits::{READ_BLOCKS, READ_LEN};
 use crate::base::{ConnId, InfoHash, JobId, PeerId, Pool, Time, TorrentId};
-use crate::machine::{AddTorrent, Closed, Completion, Input, Job, Level, Machine, Note, Outbox, StoreSpec};
+use crate::machine::{AddTorrent, Closed, Command, Completion, Input, Job, Level, Machine, Note, Outbox, StoreSpec};
 use crate::storage::Layout;
 use crate::wire::handshake::Handshake;
 
@@ -60,12 +60,16 @@ pub struct Swarm {
     us: Us,
     torrent: Torrent,
     peers: BTreeMap<ConnId, Peer>,
+    /// Those whose dial is under way: counted, since every deadline asks.
+    dialling_count: usize,
     known: Known,
     choker: Choker,
     announcer: Announcer,
     /// The announcer was started; it is once per run.
     is_announcing: bool,
     peers_max: usize,
+    /// Jobs the disk thread owes an answer to, checks of existing data aside: the end waits for none of those.
+    jobs_out: u32,
     /// Names being looked up: who gave them, and how far that one is.
     resolving: BTreeMap<JobId, (Source, Reach)>,
     /// The next routine round, while there is anything to look after.
@@ -91,6 +95,8 @@ impl Swarm {
             us,
             torrent: Torrent::new(setup, now, &mut out.rng),
             peers: BTreeMap::new(),
+            dialling_count: 0,
+            jobs_out: 0,
             known: Known::default(),
             choker: Choker::default(),
             announcer: Announcer::new(tiers, &mut out.rng),
@@ -100,7 +106,9 @@ impl Swarm {
             next_tick: None,
             next_turn: ConnId(0),
         };
+        let before = out.commands.len();
         swarm.torrent.open(now, out);
+        swarm.count_jobs(before, out);
         for (host, port) in add.peers {
             swarm.name_peer(&host, port, (Source::Person, Reach::Nowhere), now, out);
         }
@@ -122,7 +130,7 @@ impl Swarm {
 
     /// Everything is saved and told.
     pub fn is_stopped(&self) -> bool {
-        self.torrent.phase == Phase::Stopped && self.announcer.is_quiet()
+        self.torrent.phase == Phase::Stopped && self.jobs_out == 0 && self.announcer.is_quiet()
     }
 
     /// A peer by host name or address.
@@ -154,6 +162,9 @@ impl Swarm {
         let Some(peer) = self.peers.get_mut(&conn) else {
             return out.close(conn);
         };
+        if matches!(peer.stage, Stage::Dialling) {
+            self.dialling_count -= 1;
+        }
         peer.stage = Stage::Handshaking(Default::default());
         peer.since = now;
         peer.last_received = now;
@@ -218,6 +229,9 @@ impl Swarm {
 
     /// The connection is no more: what it held comes back.
     fn gone(&mut self, mut peer: Peer, is_final: bool, now: Time, out: &mut Outbox) {
+        if matches!(peer.stage, Stage::Dialling) {
+            self.dialling_count -= 1;
+        }
         self.torrent.abandon_downloads(&mut peer, out);
         self.torrent.abandon_uploads(&mut peer, out);
         self.torrent.forget_pieces(&peer);
@@ -232,7 +246,28 @@ impl Swarm {
         self.torrent.later.push(Later::TopUpAll);
     }
 
+    /// Counts the jobs among the commands from `before` on that are answered.
+    fn count_jobs(&mut self, before: usize, out: &Outbox) {
+        let is_answered = |command: &&Command| match command {
+            Command::Job(job) => matches!(
+                job,
+                Job::Open { .. }
+                    | Job::Write { .. }
+                    | Job::Read { .. }
+                    | Job::Digests { .. }
+                    | Job::Checkpoint { .. }
+            ),
+            _ => false,
+        };
+        self.jobs_out += out.commands[before..].iter().filter(is_answered).count() as u32;
+    }
+
     fn completed(&mut self, completion: Completion, now: Time, out: &mut Outbox) {
+        let is_counted = !matches!(
+            completion,
+            Completion::Hashed { .. } | Completion::Fetched { .. } | Completion::Resolved { .. }
+        );
+        self.jobs_out -= u32::from(is_counted);
         let torrent = &mut self.torrent;
         let ours = torrent.store.id;
         match completion {
@@ -333,6 +368,7 @@ fn read_messages(
 
 impl Machine for Swarm {
     fn handle(&mut self, now: Time, input: Input<'_>, out: &mut Outbox) {
+        let before = out.commands.len();
         match input {
             Input::Accepted { conn, remote } => self.accept(conn, remote, now, out),
             Input::Connected { conn } => self.connected(conn, now, out),
@@ -364,6 +400,7 @@ impl Machine for Swarm {
             Input::Note(_) => {}
         }
         self.do_later(now, out);
+        self.count_jobs(before, out);
     }
 
     fn next_deadline(&self) -> Option<Time> {
@@ -391,6 +428,8 @@ impl Machine for Swarm {
             let useful = self.torrent.metainfo.geometry.pieces().filter(needed).count() as u32;
             assert_eq!(peer.useful_count, useful, "useful pieces of {}", peer.remote);
         }
+        let dialling = self.peers.values().filter(|peer| matches!(peer.stage, Stage::Dialling)).count();
+        assert_eq!(self.dialling_count, dialling, "dials under way");
         assert!(self.peers.len() <= self.peers_max, "more peers than allowed");
         assert!(self.torrent.later.is_empty(), "something was left for later");
     }

@@ -48,8 +48,9 @@ impl Swarm {
     }
 
     fn may_dial(&self) -> bool {
-        let half_open = || self.peers.values().filter(|peer| matches!(peer.stage, Stage::Dialling)).count();
-        self.torrent.phase == Phase::Active && self.peers.len() < self.peers_max && half_open() < HALF_OPEN_MAX
+        self.torrent.phase == Phase::Active
+            && self.peers.len() < self.peers_max
+            && self.dialling_count < HALF_OPEN_MAX
     }
 
     /// Dials what is due, as far as limits allow.
@@ -72,6 +73,7 @@ impl Swarm {
             let conn = out.new_conn();
             let piece_count = self.torrent.metainfo.geometry.piece_count();
             self.peers.insert(conn, Peer::new(conn, address, true, piece_count, now));
+            self.dialling_count += 1;
             out.push(Command::Connect { conn, to: address });
         }
     }

@@ -76,8 +76,6 @@ pub struct Torrent {
     pub blame: Blame,
     pub stats: Stats,
     pub later: Vec<Later>,
-    /// Reads of runs under way.
-    pub reads_out: u32,
     /// A rate limit holds something back until then.
     pub throttled_until: Option<Time>,
     /// Unchoke slots that nobody uses, as of the last look.
@@ -129,7 +127,6 @@ impl Torrent {
             blame: Blame::default(),
             stats: Stats::default(),
             later: Vec::new(),
-            reads_out: 0,
             throttled_until: None,
             free_slots: 0,
             is_complete: false,

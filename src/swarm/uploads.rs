@@ -211,7 +211,6 @@ impl Torrent {
             assert!(out.upload.take(), "a run is no longer than the free credits");
         }
         out.up_limit.spend(u64::from(whole.len()));
-        self.reads_out += 1;
         peer.up.reading = run;
         out.job(Job::Read { store: self.store.id, conn: peer.conn, block: whole });
     }
@@ -225,7 +224,6 @@ impl Torrent {
         now: Time,
         out: &mut Outbox,
     ) -> Result<(), DiskError> {
-        self.reads_out -= 1;
         let Some(peer) = peer else {
             return Ok(());
         };
