@@ -19,7 +19,7 @@ use crate::storage::{Layout, Place};
 /// Read at once by each thread.
 const READ_LEN: usize = 256 * 1024;
 /// Ranges told of one file.
-const RANGES_MAX: usize = 1000;
+pub const RANGES_MAX: usize = 1000;
 
 /// How a file compares with what its torrent says.
 #[derive(Clone, PartialEq, Eq, Debug)]
