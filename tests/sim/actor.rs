@@ -362,10 +362,13 @@ impl World {
         self.after(period, Event::Tick { host });
     }
 
-    /// Every actor hangs up and is gone for good.
-    pub fn actors_leave(&mut self) {
+    /// Every actor hangs up and is gone for good; with `some_stay` only those whose noise fills the lines.
+    pub fn actors_leave(&mut self, some_stay: bool) {
         for host in 0..self.hosts.len() {
             let crate::host::Kind::Actor(actor) = &mut self.hosts[host].kind else { continue };
+            if some_stay && actor.habit != Habit::Flood {
+                continue;
+            }
             actor.left = true;
             actor.sessions.clear();
             self.hosts[host].listening = false;

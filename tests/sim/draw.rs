@@ -92,6 +92,7 @@ pub fn draw(seed: u64, maker: Maker) -> Drawn {
     }
     let node_count = world.rng.usize(2..=12);
     world.one_by_one = world.rng.bool();
+    world.actors_stay = world.rng.u8(..4) == 0;
     let heal = Time::ZERO + Span::millis(world.rng.u64(4_000..40_000));
     links(&mut world);
     let trackers = trackers(&mut world);
@@ -230,7 +231,9 @@ fn task(world: &mut World, host: usize, torrent: usize, needs_peers: bool) -> Ta
         task.peers.push((name, address.port()));
     }
     task.sequential = world.rng.u8(..6) == 0;
-    task.peers_max = *world.rng.choice(&[4, 20, 50]).expect("some");
+    // Hostile peers that stay for good may take as many places as they like.
+    let few = if world.actors_stay { 20 } else { 4 };
+    task.peers_max = *world.rng.choice(&[few, 20, 50]).expect("some");
     task.recheck = world.rng.u8(..12) == 0;
     task
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use peerlink::base::address::{Reach, reach};
-use peerlink::base::{ConnId, Span, Time};
+use peerlink::base::{ConnId, Span, Time, limits};
 use peerlink::machine::{Closed, Command, Completion, Input, Job, Note};
 
 use crate::host::{Host, Kind, NodeHost};
@@ -132,8 +132,8 @@ impl World {
         if self.hosts[host].process != process {
             return;
         }
-        use Completion::{Fetched, Hashed, Resolved};
-        let counted = !matches!(completion, Hashed { .. } | Fetched { .. } | Resolved { .. });
+        use Completion::{Fetched, Hashed, Opened, Resolved};
+        let counted = !matches!(completion, Opened { .. } | Hashed { .. } | Fetched { .. } | Resolved { .. });
         self.node_mut(host).owed_jobs -= u32::from(counted);
         self.input(host, Input::Completed(completion));
     }
@@ -141,6 +141,7 @@ impl World {
     /// One input for a node: seen by the safety rules, handled, checked, obeyed.
     pub fn input(&mut self, host: usize, input: Input<'_>) {
         self.inputs += 1;
+        crate::run::mark(self.now, host);
         self.trace.input(self.now, host, &input);
         let now = self.now;
         let Kind::Node(node) = &mut self.hosts[host].kind else { panic!("host {host} is no node") };
@@ -230,7 +231,7 @@ impl World {
             Command::Job(job) => {
                 let node = self.node_mut(host);
                 let answered = !matches!(job, Job::Forget { .. } | Job::Journal { .. } | Job::Close { .. });
-                node.owed_jobs += u32::from(answered && !matches!(job, Job::Check { .. }));
+                node.owed_jobs += u32::from(answered && !matches!(job, Job::Check { .. } | Job::Open { .. }));
                 node.disk_jobs.push_back(job);
                 assert!(node.disk_jobs.len() < 1_000, "[bounds] the disk queue holds {}", node.disk_jobs.len());
                 self.disk_next(host);
@@ -274,8 +275,13 @@ impl World {
 
     /// After a clean stop: what was lent must be home, then the process ends.
     fn process_ends(&mut self, host: usize) {
+        let now = self.now;
         let node = self.node(host);
-        node.safety.stopped(&node.out, node.owed_jobs);
+        let in_time = node.stop_asked.is_some_and(|asked| now < asked + limits::STOP_TIMEOUT);
+        // A disk that is too slow for the time that a stop may take leaves things undone.
+        if in_time || node.owed_jobs == 0 {
+            node.safety.stopped(&node.out, node.owed_jobs);
+        }
         self.kill(host);
     }
 

@@ -6,7 +6,7 @@ use peerlink::base::JobId;
 use peerlink::machine::Fetched;
 
 /// Torrent and tracker.
-type Key = (usize, usize);
+pub type Key = (usize, usize);
 
 #[derive(Default)]
 pub struct Events {
@@ -26,6 +26,15 @@ impl Events {
         }
         assert!(event.is_empty() || !answered.contains(&event), "[events] {event:?} after it was answered");
         self.under_way.insert(id, (key, event));
+    }
+
+    /// Torrents and trackers that were told `started`, answered it, were not told `stopped` since, and do not owe an
+    /// answer.
+    pub fn open(&self) -> impl Iterator<Item = Key> + '_ {
+        let says = |events: &[String], event: &str| events.iter().any(|told| told == event);
+        let open = move |(_, events): &(&Key, &Vec<String>)| says(events, "started") && !says(events, "stopped");
+        let idle = |key: &Key| self.under_way.values().all(|(other, _)| other != key);
+        self.answered.iter().filter(open).map(|(key, _)| *key).filter(idle)
     }
 
     pub fn answered(&mut self, id: JobId, result: &Result<Fetched, String>) {

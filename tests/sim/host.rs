@@ -115,11 +115,13 @@ pub struct NodeHost {
     pub stopped: Option<Time>,
     /// Rate limits, out and in, in bytes per second; 0 for none.
     pub limits: (u64, u64),
+    /// Torrents and trackers that had been told `started` when the stop was asked for.
+    pub goodbyes: Vec<crate::events::Key>,
     /// Credits, blocks.
     pub purse: (u32, u32, usize),
     pub disk_jobs: VecDeque<Job>,
     pub disk_busy: bool,
-    /// Jobs given to the disk and not yet answered, `Check` not counted.
+    /// Jobs given to the disk and not yet answered, `Open` and `Check` not counted.
     pub owed_jobs: u32,
     /// Completions of one piece and of one web job stay in order: when the last one planned is due.
     pub last_done: BTreeMap<(StoreId, u32), Time>,
@@ -188,6 +190,7 @@ impl NodeHost {
             stop_asked: None,
             stopped: None,
             limits: (0, 0),
+            goodbyes: Vec::new(),
             purse: (1024, 512, 256),
             disk_jobs: VecDeque::new(),
             disk_busy: false,

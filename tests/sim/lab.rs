@@ -7,6 +7,7 @@ use peerlink::storage::{Layout, Place, Resume};
 use crate::host::Task;
 use crate::saved::{Saved, present};
 use crate::support::{Made, Shape, make};
+use crate::web::Temper;
 use crate::world::{Step, World};
 
 /// What lies on a disk before a node starts.
@@ -90,21 +91,15 @@ impl World {
         }
     }
 
-    /// Bytes per second that a node gets in the worst of fair cases: its own line, or its share of the slowest
-    /// seed's.
+    /// Bytes per second that a node gets in the worst of fair cases: its own line, or its share of host 0's, the seed
+    /// that everybody knows.
     fn bottleneck(&self, host: usize, torrent: usize) -> u64 {
         let leeches = self.nodes().filter(|&host| self.wants(host, torrent)).count().max(1) as u64;
-        let seed_up = self.seeds_of(torrent).map(|seed| self.hosts[seed].up).max().expect("every torrent has a seed");
-        self.hosts[host].down.min(seed_up / leeches)
+        self.hosts[host].down.min(self.hosts[0].up / leeches)
     }
 
     fn wants(&self, host: usize, torrent: usize) -> bool {
         self.node(host).tasks.iter().any(|task| task.torrent == torrent)
-    }
-
-    /// Nodes that have all of it from the start.
-    fn seeds_of(&self, torrent: usize) -> impl Iterator<Item = usize> + '_ {
-        self.nodes().filter(move |&host| self.node(host).seeds.contains(&torrent))
     }
 
     /// When a node must have what it wants, after the faults ended at `healed`.
@@ -145,6 +140,7 @@ impl World {
 
     /// A long quiet, then a clean stop of everybody, then the books are closed.
     pub fn close_down(&mut self) {
+        self.actors_leave(false);
         self.run(self.now + Span::secs(12), |_| false);
         let now = self.now;
         for host in self.nodes().filter(|&host| self.hosts[host].running).collect::<Vec<_>>() {
@@ -160,6 +156,25 @@ impl World {
             let node = self.node(host);
             assert!(!self.hosts[host].running && node.stopped.is_some(), "[stop] host {host} has not stopped");
             self.check_files(host);
+            self.check_goodbyes(host);
+        }
+    }
+
+    /// Of the trackers that answered `started` at least one, where one is well, has heard `stopped`.
+    fn check_goodbyes(&self, host: usize) {
+        let last_word = |&(torrent, tracker): &(usize, usize)| {
+            let tracker = &self.web.trackers[tracker];
+            let hash = self.torrents[torrent].metainfo.info_hash.0;
+            let mut heard = tracker.heard.iter().filter(|heard| heard.host == host && heard.info_hash == hash);
+            heard.next_back().map(|heard| heard.event.as_str()).filter(|_| tracker.temper == Temper::Good)
+        };
+        for task in &self.node(host).tasks {
+            let told = self.node(host).goodbyes.iter().filter(|(torrent, _)| *torrent == task.torrent);
+            let words: Vec<&str> = told.filter_map(last_word).collect();
+            assert!(
+                words.is_empty() || words.contains(&"stopped"),
+                "[events] the last things that trackers heard of host {host} are {words:?}"
+            );
         }
     }
 

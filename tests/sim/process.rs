@@ -104,7 +104,10 @@ impl World {
     /// A clean stop begins.
     pub fn stop(&mut self, host: usize) {
         if self.hosts[host].running && self.node(host).stop_asked.is_none() {
-            self.node_mut(host).stop_asked = Some(self.now);
+            let now = self.now;
+            let node = self.node_mut(host);
+            node.stop_asked = Some(now);
+            node.goodbyes = node.safety.events.open().collect();
             let must = Step::MustBeStopped(host, self.hosts[host].process);
             self.plan(self.now + limits::STOP_TIMEOUT + Span::millis(50), must);
             self.input(host, Input::Stop);

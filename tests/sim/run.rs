@@ -1,10 +1,12 @@
 //! Runs seeds, catches what breaks, and says which seed it was.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use peerlink::base::Time;
 
 use crate::draw::{Fault, draw};
 use crate::host::Maker;
@@ -20,7 +22,14 @@ pub struct Ran {
 
 thread_local! {
     static BROKEN: RefCell<String> = const { RefCell::new(String::new()) };
+    /// Time and host of the last input.
+    static LAST: Cell<(u64, usize)> = const { Cell::new((0, 0)) };
     static QUIET: RefCell<bool> = const { RefCell::new(false) };
+}
+
+/// Says where a run is, for the message if it breaks.
+pub fn mark(now: Time, host: usize) {
+    LAST.set((now.0, host));
 }
 
 /// One seed from its begin to its end; what went wrong, as text.
@@ -40,7 +49,8 @@ pub fn run_seed(seed: u64, maker: Maker, prints: bool) -> Result<Ran, String> {
             simulated_s: world.now.0 / 1_000_000,
         }
     });
-    ran.map_err(|error| format!("seed {seed} with {faults:?}: {error}"))
+    let (at, host) = LAST.get();
+    ran.map_err(|error| format!("seed {seed} with {faults:?}: at {at} us, host {host}: {error}"))
 }
 
 /// Many seeds' runs.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use peerlink::base::{ConnId, Filled, InfoHash, JobId, Piece, Span, Time, limits};
+use peerlink::base::{BLOCK_LEN, ConnId, Filled, InfoHash, JobId, Piece, Span, Time, limits};
 use peerlink::machine::{Activity, Command, Completion, Input, Job, Outbox, Row};
 use peerlink::storage::{Layout, Place};
 
@@ -133,8 +133,8 @@ impl Safety {
         {
             let ledger = self.ledger_mut(store.torrent.0);
             ledger.troubled = true;
-            ledger.got.clear();
-            ledger.maybe.clear();
+            let got = std::mem::take(&mut ledger.got);
+            ledger.maybe.extend(got);
         }
         match completion {
             Completion::Opened { store, result } => {
@@ -144,6 +144,10 @@ impl Safety {
                 let rechecks = std::mem::take(&mut ledger.rechecks);
                 let Some(resume) = &opened.resume else { return };
                 ledger.earlier = (resume.downloaded, resume.completed);
+                for partial in &resume.partial {
+                    let begin = |number| (partial.piece.index(), number * BLOCK_LEN);
+                    ledger.maybe.extend(partial.stored.ones().map(begin));
+                }
                 let volume = &disk.volumes[&ledger.info_hash];
                 if rechecks {
                     return;
@@ -169,7 +173,7 @@ impl Safety {
             Completion::WriteFailed { store, blocks, .. } => {
                 let ledger = self.ledger_mut(store.torrent.0);
                 for Filled { block, .. } in blocks {
-                    ledger.got.remove(&(block.piece().index(), block.begin()));
+                    ledger.maybe.remove(&(block.piece().index(), block.begin()));
                 }
             }
             Completion::Fetched { id, result } => self.events.answered(*id, result),
@@ -279,7 +283,7 @@ impl Safety {
             let gives =
                 |tap: &Tap| tap.torrent == Some(torrent) && tap.peer_has(piece.index()) && !tap.peer_choking.0;
             for number in 0..geometry.block_count(piece) {
-                let key = (piece.index(), number * peerlink::base::BLOCK_LEN);
+                let key = (piece.index(), number * BLOCK_LEN);
                 let open =
                     !ledger.got.contains(&key) && !ledger.maybe.contains(&key) && !ledger.asked.contains_key(&key);
                 let block = geometry.block_number(piece, number).expect("within the piece");

@@ -127,6 +127,8 @@ pub struct World {
     pub inputs: u64,
     /// Makes the machine that is driven.
     pub maker: crate::host::Maker,
+    /// Hostile peers go on after the other faults end.
+    pub actors_stay: bool,
     /// When all faults ended.
     pub healed: Option<Time>,
 }
@@ -149,6 +151,7 @@ impl World {
             trace: Trace::new(),
             inputs: 0,
             maker,
+            actors_stay: false,
             healed: None,
         }
     }
@@ -254,7 +257,7 @@ impl World {
 
     /// All faults end: disks, links, trackers and descriptors are well again and every node runs.
     fn heal(&mut self) {
-        self.actors_leave();
+        self.actors_leave(self.actors_stay);
         self.links.loss_per_mille = 0;
         self.parted.clear();
         self.web.trackers.iter_mut().for_each(|tracker| tracker.temper = crate::web::Temper::Good);
