@@ -102,7 +102,7 @@ impl Actor {
         let mut peer_id = *b"-XX0001-............";
         rng.fill(&mut peer_id[8..]);
         let fast = fast || matches!(habit, Habit::Rejecter | Habit::AllowedFast);
-        let dials_left = 12;
+        let dials_left = if habit == Habit::Flood { 3 } else { 12 };
         Actor {
             habit,
             made,

@@ -25,6 +25,8 @@ pub struct Ledger {
     pub got: BTreeSet<(u32, u32)>,
     /// Blocks that arrived unasked or after they were cancelled: the node may have kept them or not.
     pub maybe: BTreeSet<(u32, u32)>,
+    /// Failed pieces whose blocks' digests are awaited: nobody is asked for them.
+    pub judged: BTreeSet<u32>,
     /// Disk trouble was told: what arrives is thrown away until the node asks again.
     pub troubled: bool,
     /// Who was asked for each block.
@@ -51,6 +53,7 @@ impl Ledger {
             info_hash,
             got: BTreeSet::new(),
             maybe: BTreeSet::new(),
+            judged: BTreeSet::new(),
             troubled: false,
             asked: BTreeMap::new(),
             downloaded: (0, 0),

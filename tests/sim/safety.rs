@@ -176,6 +176,9 @@ impl Safety {
                     ledger.maybe.remove(&(block.piece().index(), block.begin()));
                 }
             }
+            Completion::Digests { store, piece, .. } => {
+                self.ledger_mut(store.torrent.0).judged.remove(&piece.index());
+            }
             Completion::Fetched { id, result } => self.events.answered(*id, result),
             _ => {}
         }
@@ -207,6 +210,9 @@ impl Safety {
                 let ledger = self.ledger_mut(store.torrent.0);
                 assert!(ledger.wanted[piece.at()], "[writes] {piece:?} is written and nobody wants it");
                 assert!(!ledger.verified[piece.at()], "[writes] {piece:?} is written and was verified");
+            }
+            Command::Job(Job::Digests { store, piece }) => {
+                self.ledger_mut(store.torrent.0).judged.insert(piece.index());
             }
             Command::Job(Job::Forget { store, piece }) => {
                 self.ledger_mut(store.torrent.0).forget_got(piece.index());
@@ -278,7 +284,9 @@ impl Safety {
     fn unasked(&self, torrent: usize) -> Option<(u32, u32)> {
         let ledger = &self.ledgers[&torrent];
         let geometry = ledger.layout.geometry();
-        let missing = |piece: &Piece| ledger.wanted[piece.at()] && !ledger.verified[piece.at()];
+        let missing = |piece: &Piece| {
+            ledger.wanted[piece.at()] && !ledger.verified[piece.at()] && !ledger.judged.contains(&piece.index())
+        };
         for piece in geometry.pieces().filter(missing) {
             let gives =
                 |tap: &Tap| tap.torrent == Some(torrent) && tap.peer_has(piece.index()) && !tap.peer_choking.0;
