@@ -266,12 +266,19 @@ impl Picker {
 
     /// Whether the block is one of ours and still to come.
     pub fn is_open(&self, block: Block) -> bool {
-        let state = self.active.get(&block.piece()).and_then(|active| active.blocks.get(block.number() as usize));
-        self.geometry.is_on_grid(block) && matches!(state, Some(State::Free | State::Requested(_)))
+        let is_missing = || self.needs(block.piece());
+        let is_awaited = |active: &Active| {
+            matches!(active.blocks.get(block.number() as usize), Some(State::Free | State::Requested(_)))
+        };
+        self.geometry.is_on_grid(block) && self.active.get(&block.piece()).map_or_else(is_missing, is_awaited)
     }
 
     /// A block arrived from `sender`, who `was_asked` for it (and had not been told otherwise). What it was worth.
     pub fn receive(&mut self, block: Block, sender: Sender, was_asked: bool) -> Received {
+        if self.needs(block.piece()) && !self.active.contains_key(&block.piece()) {
+            // Of a piece that was given up meanwhile: it is begun again with what came.
+            self.begin(block.piece(), None, |_| false);
+        }
         let Some(active) = self.active.get_mut(&block.piece()) else {
             return Received::Useless;
         };
