@@ -1,6 +1,6 @@
 //! Setting a world up and running it to its end: data that is there before, deadlines, and the last checks.
 
-use peerlink::base::{Bitfield, Span, Time};
+use peerlink::base::{Bitfield, Span, Time, limits};
 use peerlink::machine::StoreSpec;
 use peerlink::storage::{Layout, Place, Resume};
 
@@ -102,10 +102,15 @@ impl World {
         self.node(host).tasks.iter().any(|task| task.torrent == torrent)
     }
 
-    /// When a node must have what it wants, after the faults ended at `healed`.
+    /// When a node must have what it wants, after the faults ended at `healed`. Where not everybody has a place with
+    /// it or with host 0, the seed may have to wait until a useless peer has lost its own.
     pub fn due(&self, host: usize, torrent: usize, healed: Time) -> Time {
         let size = self.torrents[torrent].content.len() as u64;
-        healed + Span(2 * size * 1_000_000 / self.bottleneck(host, torrent)) + Span::secs(60)
+        let others = self.hosts.len();
+        let is_short = |host: usize| self.node(host).tasks.iter().any(|task| task.peers_max < others);
+        let is_crowded = is_short(host) || is_short(0);
+        let wait = if is_crowded { limits::FULL_TIMEOUT } else { Span::ZERO };
+        healed + Span(2 * size * 1_000_000 / self.bottleneck(host, torrent)) + Span::secs(60) + wait
     }
 
     /// Every node has all it wants.
