@@ -1,7 +1,7 @@
 //! What must hold of a node at every input, judged from outside: from what it was told, what it does, and the bytes
 //! on its disk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use peerlink::base::{BLOCK_LEN, ConnId, Filled, InfoHash, JobId, Piece, Span, Time, limits};
@@ -58,8 +58,18 @@ impl Safety {
         if now >= self.next_debts {
             self.next_debts = now + Span::secs(2);
             self.taps.values().for_each(|tap| tap.check_debts(now, false));
+            self.check_duplicates();
             let late = self.dialling.values().find(|since| now > **since + limits::CONNECT_TIMEOUT + Span::secs(3));
             assert_eq!(late, None, "[time-outs] a dial is not given up");
+        }
+    }
+
+    /// One connection per peer and torrent.
+    fn check_duplicates(&self) {
+        let mut seen = BTreeSet::new();
+        for tap in self.taps.values().filter(|tap| tap.is_open()) {
+            let lone = seen.insert((tap.torrent, tap.peer_id()));
+            assert!(lone, "[duplicates] two connections to {:?}", tap.peer_id());
         }
     }
 

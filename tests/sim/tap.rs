@@ -89,6 +89,15 @@ impl Tap {
         self.theirs.as_ref().is_some_and(Handshake::fast) && self.ours.as_ref().is_some_and(Handshake::fast)
     }
 
+    /// Both sides have shaken hands.
+    pub fn is_open(&self) -> bool {
+        self.theirs.is_some() && self.ours.is_some()
+    }
+
+    pub fn peer_id(&self) -> Option<[u8; 20]> {
+        self.theirs.as_ref().map(|theirs| theirs.peer_id)
+    }
+
     pub fn peer_has(&self, index: u32) -> bool {
         self.has_all || self.has.contains(&index)
     }
