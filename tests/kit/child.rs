@@ -66,8 +66,9 @@ impl Child {
 
     /// SIGTERM.
     pub fn terminate(&self) {
-        let sent = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status();
-        assert!(sent.expect("kill exists").success(), "{} is gone", self.name);
+        // The shell's own: the program of that name is not everywhere.
+        let sent = Command::new("sh").arg("-c").arg(format!("kill -TERM {}", self.pid())).status();
+        assert!(sent.expect("there is a shell").success(), "{} is gone", self.name);
     }
 
     /// SIGKILL. False when it had ended by itself before.
