@@ -196,7 +196,8 @@ fn nodes(world: &mut World, node_count: usize, needs_peers: bool) {
         let rng = &mut world.rng;
         let blocks = *rng.choice(&[24, 64, 256, 256]).expect("some");
         let credits = *rng.choice(&[32, 128, 1024, 1024]).expect("some");
-        world.node_mut(host).purse = (credits, credits, blocks);
+        let uploads = *rng.choice(&[8, 32, 512]).expect("some");
+        world.node_mut(host).purse = (credits, uploads, blocks);
         let role = if host == 0 { 0 } else { world.rng.u8(..10) };
         for task in world.node(host).tasks.clone() {
             let before = match role {

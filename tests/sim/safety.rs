@@ -26,6 +26,9 @@ pub struct Safety {
     /// Inputs carry one message at most, so rules on the order of things can be judged.
     pub one_by_one: bool,
     next_debts: Time,
+    has_slow_disk: bool,
+    /// Chokes told.
+    pub chokes: u32,
     /// What was heard in this input, for the trace.
     pub log: Option<Vec<String>>,
 }
@@ -38,6 +41,16 @@ impl Safety {
     // ---- what the node is told ----------------------------------------------------------------------------------
 
     pub fn input(&mut self, now: Time, input: &Input<'_>, disk: &mut Disk) {
+        if now >= self.next_debts {
+            self.next_debts = now + Span::secs(1);
+            // Reads of a slow disk take their time.
+            self.has_slow_disk |= disk.mood.latency_ms > 0;
+            let patience = if self.has_slow_disk { Span::secs(15) } else { Span::secs(2) };
+            self.taps.values().for_each(|tap| tap.check_debts(now, patience, false));
+            self.check_duplicates();
+            let late = self.dialling.values().find(|since| now > **since + limits::CONNECT_TIMEOUT + Span::secs(3));
+            assert_eq!(late, None, "[time-outs] a dial is not given up");
+        }
         match input {
             Input::Accepted { conn, .. } => _ = self.taps.insert(*conn, Tap::new(now)),
             Input::Connected { conn } => {
@@ -54,13 +67,6 @@ impl Safety {
             Input::Closed { conn, .. } => self.hung_up(*conn),
             Input::Completed(completion) => self.completed(completion, disk),
             _ => {}
-        }
-        if now >= self.next_debts {
-            self.next_debts = now + Span::secs(2);
-            self.taps.values().for_each(|tap| tap.check_debts(now, false));
-            self.check_duplicates();
-            let late = self.dialling.values().find(|since| now > **since + limits::CONNECT_TIMEOUT + Span::secs(3));
-            assert_eq!(late, None, "[time-outs] a dial is not given up");
         }
     }
 
@@ -247,6 +253,7 @@ impl Safety {
             let ledger = &self.ledgers[&torrent];
             tap.said(now, &msg, ledger.layout.geometry(), self.one_by_one);
             match msg {
+                Msg::Choke => self.chokes += 1,
                 Msg::Request(range) => self.asks(now, conn, torrent, range),
                 Msg::Cancel(range) => {
                     let ledger = self.ledgers.get_mut(&torrent).expect("looked up above");
@@ -393,6 +400,6 @@ impl Safety {
 
     /// After a long quiet nothing is owed any more.
     pub fn check_quiet(&self, now: Time) {
-        self.taps.values().for_each(|tap| tap.check_debts(now, true));
+        self.taps.values().for_each(|tap| tap.check_debts(now, Span::secs(10), true));
     }
 }

@@ -7,9 +7,6 @@ use peerlink::base::{Span, Time};
 
 use crate::codec::{Decoder, Handshake, Msg, Range};
 
-/// Requests that can only be rejected must be within this time (BEP 6), to leave room for full queues.
-const ANSWER_WITHIN: Span = Span::secs(10);
-
 /// What became known by one message, for the ledger.
 pub enum Heard {
     /// The torrent is known now.
@@ -258,8 +255,9 @@ impl Tap {
         }
     }
 
-    /// Nothing may be owed for longer than it takes. `at_end`: the swarm has been quiet for long.
-    pub fn check_debts(&self, now: Time, at_end: bool) {
+    /// Requests that can only be rejected must be within `patience` (BEP 6): what it takes at most to finish a read
+    /// that was begun. `at_end`: the swarm has been quiet for long, so that holds for all.
+    pub fn check_debts(&self, now: Time, patience: Span, at_end: bool) {
         if self.broken {
             return;
         }
@@ -269,7 +267,7 @@ impl Tap {
             let age = now.since(owed.since);
             let choked = self.am_choking.0 && !self.allowed_them.contains(&range.index);
             let choked_for = if choked { now.since(owed.since.max(self.choked_since)) } else { Span::ZERO };
-            let late = choked_for > ANSWER_WITHIN || (owed.hopeless || at_end) && age > ANSWER_WITHIN;
+            let late = choked_for > patience || (owed.hopeless || at_end) && age > patience;
             assert!(!late, "[fast] neither piece nor reject for {range:?} for {age}, choking for {choked_for}");
         }
         let silent = now.since(self.last_said);
