@@ -1,6 +1,5 @@
 //! Data checked against its torrent by the binary.
 
-
 use super::rig::{Home, files_below, payload};
 
 /// Pieces of 16 KiB: a (2.4 pieces), b (empty), c (5 bytes), d (about 12 pieces).
