@@ -38,6 +38,8 @@ pub enum Habit {
     Stalled(u32),
     /// Asks for blocks, choked or not, and cancels some.
     Asker,
+    /// Asks for many blocks as soon as it may.
+    Greedy,
 }
 
 pub const GARBAGE_WAYS: u8 = 11;
@@ -192,7 +194,8 @@ impl Actor {
                 self.introduce(cx, conn);
             }
             Msg::Interested => {
-                let serves = !matches!(self.habit, Habit::Mute | Habit::Dumb | Habit::AllowedFast | Habit::Asker);
+                let silent = matches!(self.habit, Habit::Mute | Habit::Dumb | Habit::Asker | Habit::Greedy);
+                let serves = !silent && self.habit != Habit::AllowedFast;
                 if serves && !session.open {
                     session.open = true;
                     cx.say(conn, Msg::Unchoke);
@@ -258,11 +261,11 @@ impl Actor {
                 };
                 cx.say(conn, msg);
             }
-            Habit::Flapper | Habit::Asker => {
+            Habit::Flapper | Habit::Asker | Habit::Greedy => {
                 if session.fast {
                     cx.say(conn, Msg::HaveNone);
                 }
-                if self.habit == Habit::Asker {
+                if self.habit != Habit::Flapper {
                     cx.say(conn, Msg::Interested);
                 }
             }
@@ -288,7 +291,7 @@ impl Actor {
         match self.habit {
             Habit::Rejecter => cx.say(conn, Msg::Reject(range)),
             Habit::AllowedFast if !range.index.is_multiple_of(3) => cx.say(conn, Msg::Reject(range)),
-            Habit::Asker | Habit::Mute | Habit::Dumb => {}
+            Habit::Asker | Habit::Greedy | Habit::Mute | Habit::Dumb => {}
             Habit::Stalled(blocks) if session.served >= blocks => {}
             _ => {
                 session.served += 1;
@@ -366,7 +369,7 @@ impl World {
     pub fn actors_leave(&mut self, some_stay: bool) {
         for host in 0..self.hosts.len() {
             let crate::host::Kind::Actor(actor) = &mut self.hosts[host].kind else { continue };
-            if some_stay && actor.habit != Habit::Flood {
+            if some_stay && !matches!(actor.habit, Habit::Flood | Habit::Greedy) {
                 continue;
             }
             actor.left = true;

@@ -368,6 +368,7 @@ fn actors(world: &mut World, fault: Fault, nodes: &[usize]) {
             Fault::Rejecter => Habit::Rejecter,
             Fault::AllowedFast => Habit::AllowedFast,
             Fault::Stalled => Habit::Stalled(world.rng.u32(..30)),
+            Fault::Asker if world.rng.bool() => Habit::Greedy,
             Fault::Asker => Habit::Asker,
             _ => Habit::Honest,
         };

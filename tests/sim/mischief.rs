@@ -11,7 +11,7 @@ impl Actor {
         match self.habit {
             Habit::SlowLoris { .. } => Span::secs(1),
             Habit::Flood => Span::millis(150),
-            Habit::Flapper | Habit::Asker => Span::millis(250),
+            Habit::Flapper | Habit::Asker | Habit::Greedy => Span::millis(250),
             _ => Span::millis(900),
         }
     }
@@ -25,7 +25,7 @@ impl Actor {
                 Habit::Flood => self.flood(cx, conn),
                 Habit::Flapper => self.flap(cx, conn),
                 Habit::Garbage(way) => self.say_garbage(cx, conn, way),
-                Habit::Asker => self.ask(cx, conn),
+                Habit::Asker | Habit::Greedy => self.ask(cx, conn),
                 _ => {}
             }
         }
@@ -136,17 +136,19 @@ impl Actor {
     fn ask(&mut self, cx: &mut Cx<'_>, conn: ConnId) {
         let geometry = self.made.metainfo.geometry;
         let session = self.sessions.get_mut(&conn).expect("open");
-        if !session.shaken || session.asked.len() > 20 {
+        let is_greedy = self.habit == Habit::Greedy;
+        let (most, at_once) = if is_greedy { (80, 80) } else { (20, cx.rng.u32(..4)) };
+        if !session.shaken || session.asked.len() > most || (is_greedy && session.choked) {
             return;
         }
-        for _ in 0..cx.rng.u32(..4) {
+        for _ in 0..at_once {
             let piece = geometry.piece(cx.rng.u32(..geometry.piece_count())).expect("in range");
             let block = geometry.block_number(piece, cx.rng.u32(..geometry.block_count(piece))).expect("in range");
             let range = Range { index: piece.index(), begin: block.begin(), len: block.len() };
             if !session.asked.contains(&range) {
                 session.asked.push(range);
                 cx.say(conn, Msg::Request(range));
-                if cx.rng.u8(..5) == 0 {
+                if !is_greedy && cx.rng.u8(..5) == 0 {
                     cx.say(conn, Msg::Cancel(range));
                     if !session.fast {
                         session.asked.pop();

@@ -350,13 +350,17 @@ fn more_leeches_than_places() {
     // The choker takes places away while requests wait: each of them is rejected at once.
     let mut world = world(34);
     world.hosts[0].up = 500_000;
-    for _ in 0..14 {
-        leech(&mut world, &[0]);
+    let seed = world.hosts[0].address;
+    for _ in 0..12 {
+        let made = world.torrents[0].clone();
+        let actor = Actor::new(Habit::Greedy, made, vec![seed], true, &mut world.rng.fork());
+        world.add_actor(FAST, FAST, actor);
     }
-    world.run_to_completion(Time::ZERO);
+    leech(&mut world, &[0]);
+    world.run(secs(60), |_| false);
     let chokes = world.node(0).safety.chokes;
     assert!(chokes > 3, "only {chokes} chokes");
-    world.close_down();
+    finish(world, secs(60));
 }
 
 #[test]

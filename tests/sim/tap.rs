@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use peerlink::base::limits::SNUB_TIMEOUT;
 use peerlink::base::{Span, Time};
 
 use crate::codec::{Decoder, Handshake, Msg, Range};
@@ -269,6 +270,12 @@ impl Tap {
             let choked_for = if choked { now.since(owed.since.max(self.choked_since)) } else { Span::ZERO };
             let late = choked_for > patience || (owed.hopeless || at_end) && age > patience;
             assert!(!late, "[fast] neither piece nor reject for {range:?} for {age}, choking for {choked_for}");
+        }
+        for (range, since) in &self.asked {
+            let stuck = now.since((*since).max(self.last_payload));
+            let is_coming = self.rx.block_under_way() == Some(*range);
+            let late = stuck > Span(SNUB_TIMEOUT.0 + 3_000_000) && !is_coming;
+            assert!(!late, "[time-outs] {range:?} was asked for {stuck} ago and is not taken back");
         }
         let silent = now.since(self.last_said);
         assert!(self.ours.is_none() || silent < Span::secs(121), "[wire] nothing said for {silent}");
