@@ -4,6 +4,8 @@ use crate::base::{Bitfield, Block, ConnId, Geometry, Piece};
 
 /// A number for whoever sent a block, given out by `blame`. 0 is nobody.
 pub type Sender = u32;
+/// Nobody sent this block: it is zeros of a pad file, and cannot be wrong.
+pub const ZEROS: Sender = Sender::MAX;
 
 /// Life of a block of an active piece: requested → received → stored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

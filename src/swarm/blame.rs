@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
-use super::active::Sender;
+use super::active::{Sender, ZEROS};
 use crate::base::address::{Reach, reach};
 use crate::base::{PeerId, Piece};
 
@@ -61,13 +61,14 @@ impl Blame {
     /// A piece failed; `senders` of its blocks. Gives the one who sent it alone; otherwise, with `true`, the
     /// digests of its blocks should be asked for and given to [`Self::digests`].
     pub fn failed(&mut self, piece: Piece, senders: &[Sender]) -> (Option<Suspect>, bool) {
-        let first = senders.first().copied().unwrap_or(0);
-        let is_alone = first != 0 && senders.iter().all(|sender| *sender == first);
+        let sent = || senders.iter().copied().filter(|sender| *sender != ZEROS);
+        let first = sent().next().unwrap_or(0);
+        let is_alone = first != 0 && sent().all(|sender| sender == first);
         if is_alone {
             return (self.senders.get(&first).copied(), false);
         }
-        let wants_digests = senders.iter().any(|sender| *sender != 0)
-            && (self.cases.contains_key(&piece) || self.cases.len() < CASES_MAX);
+        let wants_digests =
+            sent().any(|sender| sender != 0) && (self.cases.contains_key(&piece) || self.cases.len() < CASES_MAX);
         if wants_digests {
             self.awaited.insert(piece, senders.to_vec());
         }
@@ -153,6 +154,8 @@ mod tests {
         assert_eq!(blame.failed(piece, &[liar, liar]), (Some(suspect(1)), false));
         // A block from an earlier run may have been the bad one.
         assert_eq!(blame.failed(piece, &[liar, 0]), (None, true));
+        // Zeros of a pad file have no sender and no fault.
+        assert_eq!(blame.failed(piece, &[ZEROS, liar]), (Some(suspect(1)), false));
     }
 
     #[test]

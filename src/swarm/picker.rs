@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::active::{Active, Sender, Stage, State};
+use super::active::{Active, Sender, Stage, State, ZEROS};
 use super::rarity::Rarity;
 use crate::base::{Bitfield, Block, ConnId, Geometry, Piece};
 
@@ -138,9 +138,14 @@ impl Picker {
 
     /// Makes a missing piece active; gives the number of its free blocks.
     fn begin(&mut self, piece: Piece, owner: Option<ConnId>, is_stored: impl Fn(u32) -> bool) -> u32 {
-        let is_pad = |number| self.geometry.block_number(piece, number).is_some_and(|block| self.is_pad(block));
-        let is_stored = |number| is_stored(number) || (!self.pads.is_empty() && is_pad(number));
-        let active = Active::new(self.geometry.block_count(piece), owner, is_stored);
+        let is_pad = |number| {
+            !self.pads.is_empty() && self.geometry.block_number(piece, number).is_some_and(|block| self.is_pad(block))
+        };
+        let count = self.geometry.block_count(piece);
+        let mut active = Active::new(count, owner, |number| is_stored(number) || is_pad(number));
+        for number in (0..count).filter(|number| is_pad(*number)) {
+            active.senders[number as usize] = ZEROS;
+        }
         let free_count = active.free_count;
         self.rarity.remove(piece.index());
         self.free_total += free_count;
@@ -541,6 +546,7 @@ mod tests {
         let mut s = scene(2, true);
         s.picker.set_pads(vec![(16_000, 40_000)]);
         assert_eq!(s.pick(1, None, 9), [(0, 0), (1, 0), (1, 1)]);
+        assert_eq!(s.picker.senders(s.geometry.piece(0).unwrap()), [0, ZEROS], "nobody is blamed for zeros");
     }
 
     #[test]
