@@ -66,6 +66,8 @@ impl World {
                 }
             }
         }
+        // Whatever was put there before is overwritten, and nothing is known of the new bytes.
+        volume.saved = Saved::default();
         if before == Before::Saved {
             let count = layout.geometry().piece_count();
             let mut have = Bitfield::new(count);
