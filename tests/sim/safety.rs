@@ -359,6 +359,9 @@ impl Safety {
         if matches!(row.activity, Activity::Opening) {
             return;
         }
+        if let Activity::Paused(..) = row.activity {
+            assert!(ledger.asked.is_empty(), "[requests] {:?} are asked for while paused", ledger.asked);
+        }
         let verified = ledger.bytes_of(|at| ledger.wanted[at] && ledger.verified[at]);
         assert!(row.have_bytes <= verified, "[rows] have_bytes {} of {verified} verified", row.have_bytes);
         let wanted = ledger.bytes_of(|at| ledger.wanted[at]);
@@ -400,6 +403,9 @@ impl Safety {
 
     /// After a long quiet nothing is owed any more.
     pub fn check_quiet(&self, now: Time) {
+        let is_complete = |torrent: usize| self.ledgers[&torrent].is_complete();
+        let eager = self.taps.values().find(|tap| tap.am_interested && tap.torrent.is_some_and(is_complete));
+        assert!(eager.is_none(), "[wire] interested although everything is here");
         self.taps.values().for_each(|tap| tap.check_debts(now, Span::secs(10), true));
     }
 }

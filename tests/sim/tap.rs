@@ -35,7 +35,7 @@ pub struct Tap {
     told_pieces: bool,
     pub peer_choking: Flag,
     am_choking: Flag,
-    am_interested: bool,
+    pub am_interested: bool,
     /// Pieces we may ask for while choked, and they.
     pub allowed: BTreeSet<u32>,
     allowed_them: BTreeSet<u32>,
