@@ -353,23 +353,38 @@ impl Torrent {
         }
     }
 
-    /// Once a second: a peer that owes blocks and sends none loses them to others, then its place.
+    /// Once a second: a peer that owes blocks and completes none loses them to others, then its place. A block that
+    /// trickles in is owed like others.
     pub fn check_owed(&mut self, peer: &mut Peer, now: Time, out: &mut Outbox) -> Result<(), Fault> {
-        let Some(oldest) = peer.down.requested.front().map(|request| request.at) else {
+        let down = &peer.down;
+        let in_transit = || down.receiving.as_ref().map(|_| down.last_progress);
+        let Some(oldest) = down.requested.front().map(|request| request.at).or_else(in_transit) else {
             return Ok(());
         };
-        let silent = now.since(peer.down.last_progress.max(oldest));
-        let silent_for_good = now.since(peer.down.last_progress);
-        if peer.down.is_snubbed && silent_for_good >= REQUEST_TIMEOUT {
+        let silent = now.since(down.last_progress.max(oldest));
+        let silent_for_good = now.since(down.last_progress);
+        if down.is_snubbed && silent_for_good >= REQUEST_TIMEOUT {
             return Err(Fault::Timeout("no block came"));
         }
         if silent >= SNUB_TIMEOUT {
             peer.down.is_snubbed = true;
             peer.down.is_slow_start = false;
             self.cancel_all(peer, now, out);
+            self.release_in_transit(peer);
             self.picker.disown(peer.conn);
         }
         Ok(())
+    }
+
+    /// The block in transit may be asked of others; what comes first counts.
+    fn release_in_transit(&mut self, peer: &mut Peer) {
+        if let Some(receiving) = &mut peer.down.receiving
+            && receiving.is_asked
+            && receiving.buffer.is_some()
+        {
+            receiving.is_asked = false;
+            self.picker.give_up(receiving.block, peer.conn);
+        }
     }
 
     /// The connection is gone: everything it owed is missing again.
