@@ -316,6 +316,20 @@ fn endgame_with_a_stalled_peer() {
 }
 
 #[test]
+fn a_block_that_trickles_in() {
+    // The rules on stuck requests hold for it too: it goes to the seed that comes later, and its sender leaves.
+    // It is the only one there is, so no other request of that peer runs out of time.
+    let mut world = world_of(36, Shape::single("one.bin", 16_000, PIECE));
+    world.hosts[0].listening = false;
+    let loris = actor(&mut world, Habit::SlowLoris { from_start: false });
+    let host = leech(&mut world, &[loris, 0]);
+    world.run(secs(200), |_| false);
+    assert_eq!(world.node(host).rows[&0].have_bytes, 0);
+    world.hosts[0].listening = true;
+    finish(world, secs(200));
+}
+
+#[test]
 fn silent_connections_are_closed() {
     let mut world = world(31);
     let seed = world.hosts[0].address;

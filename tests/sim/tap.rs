@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use peerlink::base::limits::SNUB_TIMEOUT;
+use peerlink::base::limits::{REQUEST_TIMEOUT, SNUB_TIMEOUT};
 use peerlink::base::{Span, Time};
 
 use crate::codec::{Decoder, Handshake, Msg, Range};
@@ -274,7 +274,9 @@ impl Tap {
         for (range, since) in &self.asked {
             let stuck = now.since((*since).max(self.last_payload));
             let is_coming = self.rx.block_under_way() == Some(*range);
-            let late = stuck > Span(SNUB_TIMEOUT.0 + 3_000_000) && !is_coming;
+            // A block that trickles in may do so until its sender is hung up on.
+            let most = if is_coming { REQUEST_TIMEOUT.0 + SNUB_TIMEOUT.0 } else { SNUB_TIMEOUT.0 };
+            let late = stuck > Span(most + 3_000_000);
             assert!(!late, "[time-outs] {range:?} was asked for {stuck} ago and is not taken back");
         }
         let silent = now.since(self.last_said);
