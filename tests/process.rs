@@ -5,6 +5,8 @@
 mod bad_input;
 #[path = "process/commands.rs"]
 mod commands;
+#[path = "process/crowd.rs"]
+mod crowd;
 #[path = "process/enough.rs"]
 mod enough;
 #[path = "process/existing.rs"]

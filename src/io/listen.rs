@@ -12,8 +12,9 @@ use super::trouble::reason;
 const PORT: u16 = 6881;
 /// Ports tried until one is free for every address and both protocols.
 const TRIES: u32 = 30;
-/// Connections the kernel keeps for us until they are accepted.
-const BACKLOG: i32 = 128;
+/// Connections the kernel keeps for us until they are accepted: a crowd that dials at once must not make an honest
+/// caller's first packet be dropped, which costs it a second.
+const BACKLOG: i32 = 1024;
 
 /// What listens.
 #[derive(Debug)]

@@ -1,8 +1,10 @@
-//! Where inbound connections wait until their first bytes say what they want. Bounded, and nobody stays long.
+//! Where inbound connections wait until their first bytes say what they want. Bounded, and nobody stays long: when it
+//! is full, those that say nothing make room for those that may.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
+use crate::base::address::unmapped;
 use crate::base::limits::{HANDSHAKE_TIMEOUT, LOBBY_MAX};
 use crate::base::{ConnId, InfoHash, Time};
 use crate::wire::handshake::{self, Gather};
@@ -11,6 +13,8 @@ use crate::wire::handshake::{self, Gather};
 struct Waiting {
     remote: SocketAddr,
     since: Time,
+    /// It sent at least a byte.
+    has_spoken: bool,
     gather: Gather,
 }
 
@@ -29,13 +33,30 @@ pub struct Lobby {
 }
 
 impl Lobby {
-    /// False when it is full.
-    pub fn enter(&mut self, conn: ConnId, remote: SocketAddr, now: Time) -> bool {
-        let has_room = self.waiting.len() < LOBBY_MAX;
-        if has_room {
-            self.waiting.insert(conn, Waiting { remote, since: now, gather: Gather::default() });
+    /// A newcomer. Gives who is shown out for it when the lobby is full.
+    pub fn enter(&mut self, conn: ConnId, remote: SocketAddr, now: Time) -> Option<ConnId> {
+        let out = if self.waiting.len() < LOBBY_MAX { None } else { self.show_out() };
+        self.waiting.insert(conn, Waiting { remote, since: now, has_spoken: false, gather: Gather::default() });
+        out
+    }
+
+    /// Takes out whoever costs least to lose: the longest-waiting one that said nothing; where all have begun to
+    /// speak, the longest-waiting one of the household that has most here.
+    pub fn show_out(&mut self) -> Option<ConnId> {
+        let silent = self.waiting.iter().find(|(_, waiting)| !waiting.has_spoken).map(|(conn, _)| *conn);
+        let conn = silent.or_else(|| self.first_of_largest())?;
+        self.waiting.remove(&conn);
+        Some(conn)
+    }
+
+    fn first_of_largest(&self) -> Option<ConnId> {
+        // How many of each household, and the first of them: connection ids only grow.
+        let mut households: BTreeMap<IpAddr, (usize, ConnId)> = BTreeMap::new();
+        for (conn, waiting) in &self.waiting {
+            households.entry(household(waiting.remote.ip())).or_insert((0, *conn)).0 += 1;
         }
-        has_room
+        let largest = households.values().max_by_key(|(count, conn)| (*count, std::cmp::Reverse(*conn)));
+        largest.map(|(_, conn)| *conn)
     }
 
     /// Takes bytes; the guest leaves the lobby when its handshake is complete.
@@ -46,6 +67,7 @@ impl Lobby {
         let Some(waiting) = self.waiting.get_mut(&conn) else {
             return Ok(None);
         };
+        waiting.has_spoken |= !bytes.is_empty();
         let Some(theirs) = waiting.gather.feed(bytes)? else {
             return Ok(None);
         };
@@ -76,5 +98,63 @@ impl Lobby {
 
     pub fn check(&self) {
         assert!(self.waiting.len() <= LOBBY_MAX, "the lobby is overfull");
+    }
+}
+
+/// Addresses that one customer of a provider has: a v4 address, or the /64 of a v6 one.
+fn household(ip: IpAddr) -> IpAddr {
+    match unmapped(ip) {
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, ..] = v6.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+        v4 => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from(household: u8) -> SocketAddr {
+        SocketAddr::from(([192, 0, 2, household], 6881))
+    }
+
+    fn full_of(households: impl Fn(u64) -> u8) -> Lobby {
+        let mut lobby = Lobby::default();
+        for number in 0..LOBBY_MAX as u64 {
+            assert_eq!(lobby.enter(ConnId(number), from(households(number)), Time(number)), None);
+        }
+        lobby
+    }
+
+    fn speak(lobby: &mut Lobby, conn: u64) {
+        let said = lobby.feed(ConnId(conn), &mut &b"\x13BitTorrent"[..]);
+        assert!(matches!(said, Ok(None)), "{said:?}");
+    }
+
+    #[test]
+    fn the_silent_make_room_then_the_many() {
+        let newcomer = ConnId(LOBBY_MAX as u64);
+        let mut lobby = full_of(|_| 1);
+        speak(&mut lobby, 0);
+        speak(&mut lobby, 2);
+        assert_eq!(lobby.enter(newcomer, from(1), Time(1_000)), Some(ConnId(1)));
+        assert_eq!(lobby.enter(ConnId(newcomer.0 + 1), from(1), Time(1_000)), Some(ConnId(3)));
+        lobby.check();
+        // All have begun to speak: the household with most here loses its first.
+        let mut lobby = full_of(|number| if number % 3 == 0 { 1 } else { 2 });
+        (0..newcomer.0).for_each(|conn| speak(&mut lobby, conn));
+        assert_eq!(lobby.enter(newcomer, from(3), Time(1_000)), Some(ConnId(1)));
+        lobby.check();
+    }
+
+    #[test]
+    fn a_household_is_one_address_or_one_network() {
+        let of = |text: &str| household(text.parse().expect("an address"));
+        assert_eq!(of("2001:db8:1:2:3::4"), of("2001:db8:1:2:ffff::1"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
+        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
     }
 }

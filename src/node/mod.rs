@@ -287,10 +287,13 @@ impl Machine for Node {
     fn handle(&mut self, now: Time, input: Input<'_>, out: &mut Outbox) {
         match input {
             Input::Accepted { conn, remote } => {
-                if self.stop_by.is_none() && self.lobby.enter(conn, remote, now) {
-                    self.owners.insert(conn, Owner::Lobby);
-                } else {
+                if self.stop_by.is_some() {
                     out.close(conn);
+                } else {
+                    self.owners.insert(conn, Owner::Lobby);
+                    if let Some(shown_out) = self.lobby.enter(conn, remote, now) {
+                        self.turn_away(shown_out, out);
+                    }
                 }
             }
             Input::Received { conn, bytes } => self.received(conn, bytes, now, out),
