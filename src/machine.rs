@@ -150,6 +150,8 @@ pub struct Fetch {
 pub enum Purpose {
     /// An announce to a tracker that a torrent names: on loopback only paths below `/announce`.
     Announce,
+    /// The same before the end, when there is no time to wait behind others.
+    Goodbye,
     /// A file somebody asked for.
     File,
 }
@@ -286,6 +288,8 @@ pub struct AddTorrent {
     pub peers: Vec<(String, u16)>,
     /// Tiers that replace the metainfo's own; empty means those.
     pub trackers: Vec<Vec<String>>,
+    /// Announce to every tracker, not only to the first of each tier that works.
+    pub announce_all: bool,
     /// Pieces in order instead of rarest first.
     pub sequential: bool,
     /// Most peers at once.

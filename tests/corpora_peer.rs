@@ -63,6 +63,7 @@ impl Scene {
             sequential: false,
             peers_max: 10,
             recheck: false,
+            announce_all: false,
         };
         scene.handle_with(Input::Note(Note::Add(Box::new(add))), &have);
         scene

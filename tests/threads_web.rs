@@ -313,7 +313,7 @@ fn an_announcer_and_a_tracker_understand_each_other() {
     let client = Client::new(Options::default());
     let mut out = Outbox::new(1, 1, 1, 1);
     let mut rng = fastrand::Rng::with_seed(1);
-    let mut announcer = Announcer::new(vec![vec![server.url("/announce?passkey=p")]], &mut rng);
+    let mut announcer = Announcer::new(vec![vec![server.url("/announce?passkey=p")]], false, &mut rng);
     let facts = Facts {
         info_hash: InfoHash([0xff; 20]),
         peer_id: PeerId(*b"-PL0100-abcdefghijkl"),

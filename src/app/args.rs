@@ -82,6 +82,8 @@ command! {
     #[argh(option)] peer: Vec<String>,
     /// trackers instead of the torrent's own: URL,URL (repeatable; each is a tier)
     #[argh(option, short = 't')] tracker: Vec<String>,
+    /// announce to every tracker, not only to the first of each tier that works
+    #[argh(switch)] announce_all: bool,
     /// TCP port for peers, 0 for any (default: 6881, or any if that is taken)
     #[argh(option, short = 'p')] port: Option<String>,
     /// local address to listen on and dial from (repeatable)
@@ -140,6 +142,8 @@ command! {
     #[argh(option)] peer: Vec<String>,
     /// trackers: URL,URL (repeatable; each is a tier)
     #[argh(option, short = 't')] tracker: Vec<String>,
+    /// announce to every tracker, not only to the first of each tier that works
+    #[argh(switch)] announce_all: bool,
     /// TCP port for peers, 0 for any (default: 6881, or any if that is taken)
     #[argh(option, short = 'p')] port: Option<String>,
     /// local address to listen on and dial from (repeatable)

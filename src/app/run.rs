@@ -169,6 +169,7 @@ fn add(number: usize, item: Item, settings: &Settings) -> AddTorrent {
         wanted: item.wanted,
         peers: settings.peers("peer"),
         trackers: settings.tiers("tracker"),
+        announce_all: settings.switch("announce-all"),
         sequential: settings.switch("sequential"),
         peers_max: settings.count("max-peers").unwrap_or(limits::PEERS_MAX as u64) as usize,
         recheck: settings.switch("recheck"),

@@ -118,7 +118,7 @@ const fn row(
 }
 
 /// Every setting there is, in the order in which `peerlink config` shows them.
-pub const SETTINGS: [Setting; 36] = [
+pub const SETTINGS: [Setting; 37] = [
     row("dir", Some('d'), Kind::Text, ".", "a folder"),
     row("state-dir", None, Kind::Text, "", "a folder"),
     Setting { is_key: false, ..row("config", Some('c'), Kind::Text, "", "a file") },
@@ -126,6 +126,7 @@ pub const SETTINGS: [Setting; 36] = [
     row("bind", None, Kind::Addresses, "", "a local address"),
     row("peer", None, Kind::Peers, "", "an address with a port"),
     row("tracker", Some('t'), Kind::Urls, "", "one or more URLs"),
+    row("announce-all", None, Kind::Switch, "false", ""),
     row("max-peers", None, Kind::Count { min: 1, max: 10_000 }, "100", "a number"),
     row("up-limit", Some('u'), Kind::Size { min: 0 }, "0", "bytes per second such as 500K"),
     row("down-limit", None, Kind::Size { min: 0 }, "0", "bytes per second such as 500K"),

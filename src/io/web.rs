@@ -1,7 +1,7 @@
 //! The web threads: HTTP(S) fetches and name look-ups for the machines, off the loop.
 //!
 //! Each job gets exactly one completion, within its time-out once it has begun. At most eight fetches run at once, at most one per
-//! host; when a host does not answer, everything that waits for it fails with it instead of waiting in turn.
+//! host, goodbyes to trackers apart; when a host does not answer, everything that waits for it fails with it instead of waiting in turn.
 //!
 //! Where a fetch may lead is checked on the addresses actually connected to, at every hop: never from a global
 //! address to a local one, nowhere that is no place, and for announces on this machine only to `/announce`
@@ -92,6 +92,8 @@ impl Drop for Job {
 /// The threads and their queues. Dropping it waits for nothing.
 pub struct Web {
     fetches: OnDemand<Job>,
+    /// Goodbyes wait behind no fetch that hangs, not even at the same host.
+    goodbyes: OnDemand<Job>,
     names: Arc<Names>,
     deliver: Deliver,
 }
@@ -101,16 +103,19 @@ impl Web {
     /// wait.
     pub fn new(options: Options, deliver: impl Fn(Completion) + Send + Sync + 'static) -> Web {
         let names = Arc::new(Names::new(Arc::clone(&options.lookup), options.idle));
-        let bounds = Bounds {
-            name: "web",
+        let bounds = |name| Bounds {
+            name,
             threads_max: options.threads_max,
             jobs_max: options.jobs_max,
             idle: options.idle,
             stack_len: 256 * 1024,
         };
-        let fetcher = Fetcher { options, names: Arc::clone(&names) };
-        let run = move |job: Job, more: More<'_, Job>| fetcher.run(job, more);
-        Web { fetches: OnDemand::new(bounds, run), names, deliver: Arc::new(deliver) }
+        let (fetches, goodbyes) = (bounds("web"), bounds("bye"));
+        let fetcher = Arc::new(Fetcher { options, names: Arc::clone(&names) });
+        let run = |fetcher: Arc<Fetcher>| move |job: Job, more: More<'_, Job>| fetcher.run(job, more);
+        let (fetches, goodbyes) =
+            (OnDemand::new(fetches, run(Arc::clone(&fetcher))), OnDemand::new(goodbyes, run(fetcher)));
+        Web { fetches, goodbyes, names, deliver: Arc::new(deliver) }
     }
 
     /// Answered by [`Completion::Fetched`].
@@ -118,7 +123,8 @@ impl Web {
         let key = host_key(&request.url);
         let job = Job { id, request, deliver: Some(Arc::clone(&self.deliver)) };
         // A refused job answers itself when it is dropped.
-        drop(self.fetches.submit(key, job));
+        let threads = if job.request.purpose == Purpose::Goodbye { &self.goodbyes } else { &self.fetches };
+        drop(threads.submit(key, job));
     }
 
     /// Answered by [`Completion::Resolved`].
@@ -129,7 +135,7 @@ impl Web {
 
     /// Threads alive now, for fetches and for names.
     pub fn thread_counts(&self) -> (usize, usize) {
-        (self.fetches.thread_count(), self.names.thread_count())
+        (self.fetches.thread_count() + self.goodbyes.thread_count(), self.names.thread_count())
     }
 }
 
@@ -231,10 +237,7 @@ impl Fetcher {
                 refusal = format!("{address} is no address of a server");
             } else if reach < came_from {
                 refusal = format!("{address} is on a local network, which a redirect from outside may not lead to");
-            } else if reach == Reach::Loopback
-                && request.purpose == Purpose::Announce
-                && !path.starts_with("/announce")
-            {
+            } else if reach == Reach::Loopback && request.purpose != Purpose::File && !path.starts_with("/announce") {
                 refusal = format!("a tracker on this machine may only be asked at /announce, not at {path}");
             } else {
                 return true;

@@ -2,8 +2,9 @@
 //!
 //! Every tier is in use at once, as in Transmission: a torrent with trackers of different swarms finds the peers of
 //! all of them. Within a tier the first tracker that answers is used, and moves to the front; the others only take
-//! its place when it fails. `started` is repeated until a tracker answered it once, `completed` until one of its
-//! tier did; `stopped` goes to every tracker that answered a `started`, within [`limits::STOP_TIMEOUT`].
+//! its place when it fails, and then keep it. On demand every tracker is a tier of its own. `started` is repeated
+//! until a tracker answered it once, `completed` until one of its tier did; `stopped` goes to every tracker that
+//! answered a `started`, as `goodbye` says.
 //!
 //! Not a machine: the torrent's swarm calls [`Announcer::poll`] after everything else it called here, and at
 //! [`Announcer::next_deadline`].
@@ -11,6 +12,8 @@
 mod exchange;
 mod facts;
 mod flight;
+mod goodbye;
+mod tier;
 mod tracker;
 
 use std::collections::BTreeSet;
@@ -18,6 +21,7 @@ use std::net::SocketAddr;
 
 use self::exchange::{Exchange, Patience, Turn};
 use self::flight::{Flight, Via};
+use self::tier::Tier;
 use self::tracker::{Outcome, Tracker, usable};
 use crate::base::{JobId, Span, Time, limits};
 use crate::machine::{Fetch, Fetched, Job, Outbox, Purpose};
@@ -34,8 +38,7 @@ const IN_FLIGHT_MAX_STOPPING: usize = 16;
 const IN_FLIGHT_MAX_UDP: usize = 32;
 /// From look-up to last byte.
 const TIMEOUT: Span = Span::secs(30);
-/// Between two tries of a `stopped`.
-const STOP_RETRY: Span = Span::millis(500);
+
 /// The tiers of one torrent.
 #[derive(Debug)]
 pub struct Announcer {
@@ -56,23 +59,16 @@ enum Phase {
         completed: bool,
     },
     Stopping {
-        until: Time,
+        since: Time,
+        /// It became complete, and not everybody may know.
+        completed: bool,
     },
 }
 
-#[derive(Debug)]
-struct Tier {
-    /// The one in use first.
-    trackers: Vec<Tracker>,
-    /// The next announce.
-    due: Time,
-    /// A `completed` was answered.
-    told_complete: bool,
-}
-
 impl Announcer {
-    /// Trackers of the torrent, shuffled within their tiers. At rest until [`Announcer::start`].
-    pub fn new(tiers: Vec<Vec<String>>, rng: &mut fastrand::Rng) -> Announcer {
+    /// Trackers of the torrent, shuffled within their tiers; with `to_all` each of them in a tier of its own. At rest
+    /// until [`Announcer::start`].
+    pub fn new(tiers: Vec<Vec<String>>, to_all: bool, rng: &mut fastrand::Rng) -> Announcer {
         let mut announcer = Announcer {
             tiers: Vec::new(),
             skipped: Vec::new(),
@@ -92,9 +88,11 @@ impl Announcer {
                     Err(why) => announcer.skipped.push((text, why)),
                 }
             }
-            if !trackers.is_empty() {
+            if to_all {
+                announcer.tiers.extend(trackers.into_iter().map(|tracker| Tier::new(vec![tracker])));
+            } else if !trackers.is_empty() {
                 rng.shuffle(&mut trackers);
-                announcer.tiers.push(Tier { trackers, due: Time::ZERO, told_complete: false });
+                announcer.tiers.push(Tier::new(trackers));
             }
         }
         announcer
@@ -119,20 +117,6 @@ impl Announcer {
         }
     }
 
-    /// The torrent stops: every tracker that knows of us is told, as far as that is quickly possible.
-    pub fn stop(&mut self, now: Time) {
-        if let Phase::Running { .. } = self.phase {
-            self.phase = Phase::Stopping { until: now + limits::STOP_TIMEOUT };
-            // The goodbye takes the place of what is under way, unless that may have made us known.
-            self.flights.retain(|flight| match flight.exchange() {
-                Some(exchange) => flight.event == Event::Started && exchange.may_be_known(),
-                None => true,
-            });
-            // Waits for failures are for regular announces; a goodbye gets its chance now.
-            self.tiers.iter_mut().flat_map(|tier| &mut tier.trackers).for_each(|tracker| tracker.retry = now);
-        }
-    }
-
     /// Peers run out: announce as early as each tracker allows.
     pub fn want_more(&mut self, now: Time) {
         for tier in &mut self.tiers {
@@ -154,16 +138,7 @@ impl Announcer {
         match self.phase {
             Phase::Resting => {}
             Phase::Running { completed, .. } => self.poll_running(now, completed, facts, out),
-            Phase::Stopping { until } => {
-                if now < until {
-                    self.poll_stopping(now, facts, out);
-                }
-                if now >= until || !self.has_goodbyes(until) {
-                    // Late replies find nobody who waits for them.
-                    self.flights.clear();
-                    self.phase = Phase::Resting;
-                }
-            }
+            Phase::Stopping { since, completed } => self.poll_stopping(now, since, completed, facts, out),
         }
         news
     }
@@ -185,22 +160,6 @@ impl Announcer {
             let event = tier.event(at, completed);
             self.announce(index, at, event, patience, now, facts, out);
         }
-    }
-
-    /// One goodbye per tracker that knows us and is not being talked to.
-    fn poll_stopping(&mut self, now: Time, facts: &Facts, out: &mut Outbox) {
-        for index in 0..self.tiers.len() {
-            for at in 0..self.tiers[index].trackers.len() {
-                let tracker = &self.tiers[index].trackers[at];
-                if tracker.knows_us && tracker.retry <= now && !self.is_busy(tracker) && self.has_room(tracker) {
-                    self.announce(index, at, Event::Stopped, Patience::Goodbye, now, facts, out);
-                }
-            }
-        }
-    }
-
-    fn is_busy(&self, tracker: &Tracker) -> bool {
-        self.flights.iter().any(|flight| flight.tracker == tracker.number)
     }
 
     /// Whether one more announce of this tracker's kind may be under way.
@@ -234,8 +193,8 @@ impl Announcer {
             let fetch = Fetch {
                 url: announce::announce_url(&tracker.url, &request),
                 len_max: limits::TRACKER_REPLY_LEN,
-                timeout: if event == Event::Stopped { limits::STOP_TIMEOUT } else { TIMEOUT },
-                purpose: Purpose::Announce,
+                timeout: if let Patience::Goodbye(given) = patience { given } else { TIMEOUT },
+                purpose: if event == Event::Stopped { Purpose::Goodbye } else { Purpose::Announce },
             };
             let job = out.new_job();
             out.job(Job::Fetch { id: job, request: fetch });
@@ -255,11 +214,7 @@ impl Announcer {
                 let next = |(_, tier): (usize, &Tier)| tier.next_time(|tracker| self.has_room(tracker));
                 self.tiers.iter().enumerate().filter(idle).filter_map(next).chain(exchanges).min()
             }
-            Phase::Stopping { until } => {
-                let trackers = self.tiers.iter().flat_map(|tier| &tier.trackers);
-                let may = |tracker: &&Tracker| tracker.knows_us && !self.is_busy(tracker) && self.has_room(tracker);
-                trackers.filter(may).map(|tracker| tracker.retry).chain(exchanges).chain([until]).min()
-            }
+            Phase::Stopping { since, .. } => self.next_goodbye(since).into_iter().chain(exchanges).min(),
         }
     }
 
@@ -342,11 +297,15 @@ impl Announcer {
         let at = tier.trackers.iter().position(|candidate| candidate.number == number)?;
         let tracker = &mut tier.trackers[at];
         let heard = outcome.heard;
+        let was_silent = tracker.is_silent;
         let verdict = tracker.answered(now, event, outcome, rng);
+        let is_stopping = matches!(self.phase, Phase::Stopping { .. });
         if event == Event::Stopped {
-            // Any answer ends it: a goodbye needs no thanks.
-            tracker.knows_us &= !heard;
-            tracker.retry = now + STOP_RETRY;
+            tracker.said_goodbye(now, heard, was_silent);
+        } else if is_stopping && verdict.interval.is_none() {
+            // No time for another try.
+            tier.told_complete |= event == Event::Completed;
+            tracker.retry = now;
         } else if let Some(interval) = verdict.interval {
             tier.told_complete |= event == Event::Completed;
             tier.trackers[..=at].rotate_right(1);
@@ -355,7 +314,10 @@ impl Announcer {
         } else {
             self.last_trouble = tracker.trouble().map(str::to_string);
         }
-        Some(verdict.news)
+        let mut news = verdict.news;
+        // Nobody has to read at the end that a goodbye was not heard.
+        news.said = news.said.filter(|_| !is_stopping);
+        Some(news)
     }
 
     /// Whether nothing is under way and nothing has to be said: after a stop, whether all goodbyes are said or
@@ -367,15 +329,8 @@ impl Announcer {
                 let told = |tier: &Tier| tier.trackers[0].fails > 0 || tier.event(0, completed) == Event::None;
                 self.flights.is_empty() && self.tiers.iter().all(told)
             }
-            Phase::Stopping { until } => !self.has_goodbyes(until),
+            Phase::Stopping { since, .. } => !self.has_goodbyes(since + limits::STOP_TIMEOUT),
         }
-    }
-
-    /// A tracker that still has to be told goodbye, or may turn out to be one.
-    fn has_goodbyes(&self, until: Time) -> bool {
-        let started = self.flights.iter().any(|flight| flight.event == Event::Started);
-        let mut trackers = self.tiers.iter().flat_map(|tier| &tier.trackers);
-        started || trackers.any(|tracker| tracker.knows_us && tracker.retry < until)
     }
 
     /// What is wrong, while no tracker works.
@@ -395,25 +350,13 @@ impl Announcer {
     }
 }
 
-impl Tier {
-    /// What the tracker at `at` has to be told next.
-    fn event(&self, at: usize, completed: bool) -> Event {
-        match self.trackers[at].knows_us {
-            false => Event::Started,
-            true if completed && !self.told_complete => Event::Completed,
-            true => Event::None,
-        }
-    }
-
-    /// When it has something to do. None once all its trackers want to be left alone or have to wait for room.
-    fn next_time(&self, has_room: impl Fn(&Tracker) -> bool) -> Option<Time> {
-        let may = |tracker: &&Tracker| !tracker.given_up && has_room(tracker);
-        let retry = self.trackers.iter().filter(may).map(|tracker| tracker.retry).min()?;
-        Some(self.due.max(retry))
-    }
-}
-
+#[cfg(test)]
+mod stop_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tier_tests;
+#[cfg(test)]
+mod udp_stop_tests;
 #[cfg(test)]
 mod udp_tests;

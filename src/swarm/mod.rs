@@ -99,7 +99,7 @@ impl Swarm {
             jobs_out: 0,
             known: Known::default(),
             choker: Choker::default(),
-            announcer: Announcer::new(tiers, &mut out.rng),
+            announcer: Announcer::new(tiers, add.announce_all, &mut out.rng),
             is_announcing: false,
             peers_max: add.peers_max,
             resolving: BTreeMap::new(),

@@ -54,6 +54,7 @@ pub struct Task {
     pub sequential: bool,
     pub peers_max: usize,
     pub recheck: bool,
+    pub announce_all: bool,
 }
 
 impl Task {
@@ -66,6 +67,7 @@ impl Task {
             sequential: false,
             peers_max: 50,
             recheck: false,
+            announce_all: false,
         }
     }
 }

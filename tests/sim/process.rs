@@ -48,6 +48,7 @@ impl World {
                 wanted: task.wanted,
                 peers: task.peers,
                 trackers: task.trackers,
+                announce_all: task.announce_all,
                 sequential: task.sequential,
                 peers_max: task.peers_max,
                 recheck: task.recheck,

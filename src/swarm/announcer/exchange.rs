@@ -14,7 +14,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::tracker::{Outcome, is_here};
 use crate::base::address::{self, Reach};
-use crate::base::{JobId, Span, Time, limits};
+use crate::base::{JobId, Span, Time};
 use crate::machine::{Command, Job, Outbox};
 use crate::wire::announce::Request;
 use crate::wire::udp_tracker::{self, Answer};
@@ -41,8 +41,8 @@ pub(super) enum Patience {
     Alone,
     /// Another tracker of the tier is ready.
     Tier,
-    /// The program stops.
-    Goodbye,
+    /// The program stops: it has this long.
+    Goodbye(Span),
 }
 
 /// Ways to one tracker that earlier exchanges found.
@@ -120,7 +120,7 @@ impl Exchange {
         let (wait, given) = match patience {
             Patience::Alone => (WAIT, END),
             Patience::Tier => (WAIT, WAIT),
-            Patience::Goodbye => (WAIT_STOPPING, limits::STOP_TIMEOUT),
+            Patience::Goodbye(given) => (WAIT_STOPPING, given),
         };
         let mut exchange = Exchange {
             look_up: None,
@@ -138,7 +138,7 @@ impl Exchange {
         let resolved = turn.route.resolved.as_ref().filter(|(at, _)| turn.now.since(*at) < RESOLVED_AGE);
         let known = match (turn.url.ip(), resolved) {
             (Some(ip), _) => vec![SocketAddr::new(address::unmapped(ip), port)],
-            _ if patience == Patience::Goodbye => turn.route.answered.clone(),
+            _ if matches!(patience, Patience::Goodbye(_)) => turn.route.answered.clone(),
             (None, Some((_, addresses))) => addresses.clone(),
             (None, None) => Vec::new(),
         };
@@ -186,6 +186,15 @@ impl Exchange {
     /// Nothing more is waited for.
     pub fn is_over(&self) -> bool {
         self.look_up.is_none() && self.asks.is_empty()
+    }
+
+    /// The program stops: it is over by `end`, and asks again sooner.
+    pub fn hurry(&mut self, now: Time, end: Time) {
+        self.end = self.end.min(end);
+        self.given = self.end - now;
+        self.patience = Patience::Goodbye(self.given);
+        self.wait = WAIT_STOPPING;
+        self.again = self.again.min(now + self.wait);
     }
 
     /// The tracker may have heard of us without our knowing it.
@@ -263,7 +272,7 @@ impl Exchange {
             return self.end_unheard(turn);
         }
         if turn.now >= self.again {
-            if self.patience != Patience::Goodbye {
+            if !matches!(self.patience, Patience::Goodbye(_)) {
                 self.wait = self.wait.times(2);
             }
             self.again = turn.now + self.wait;

@@ -26,4 +26,19 @@ impl Flight {
             Via::Udp(exchange) => Some(exchange),
         }
     }
+
+    pub fn exchange_mut(&mut self) -> Option<&mut Exchange> {
+        match &mut self.via {
+            Via::Http(_) => None,
+            Via::Udp(exchange) => Some(exchange),
+        }
+    }
+
+    /// Whether it matters at the end: the tracker may come to know us by it, or what we did.
+    pub fn goes_before_goodbye(&self) -> bool {
+        match (self.event, self.exchange()) {
+            (Event::Started, Some(exchange)) => exchange.may_be_known(),
+            (event, _) => matches!(event, Event::Started | Event::Completed),
+        }
+    }
 }

@@ -5,14 +5,14 @@ use crate::base::address::Reach;
 use crate::base::{InfoHash, PeerId};
 use crate::machine::{Command, Level};
 
-const OK: &[u8] = b"d8:intervali1800e5:peers0:e";
+pub(super) const OK: &[u8] = b"d8:intervali1800e5:peers0:e";
 
 /// A fetch that was asked for.
 #[derive(Clone, Debug)]
-struct Asked {
-    id: JobId,
+pub(super) struct Asked {
+    pub(super) id: JobId,
     url: String,
-    timeout: Span,
+    pub(super) timeout: Span,
 }
 
 impl Asked {
@@ -24,22 +24,22 @@ impl Asked {
     }
 }
 
-struct World {
-    announcer: Announcer,
+pub(super) struct World {
+    pub(super) announcer: Announcer,
     out: Outbox,
-    now: Time,
-    facts: Facts,
-    rng: fastrand::Rng,
-    waiting: Vec<Asked>,
+    pub(super) now: Time,
+    pub(super) facts: Facts,
+    pub(super) rng: fastrand::Rng,
+    pub(super) waiting: Vec<Asked>,
 }
 
-fn world(tiers: &[&[&str]]) -> World {
+pub(super) fn world(tiers: &[&[&str]]) -> World {
     let mut rng = fastrand::Rng::with_seed(1);
     let url =
         |name: &&str| if name.contains(':') { name.to_string() } else { format!("http://{name}.example/announce") };
     let tiers = tiers.iter().map(|tier| tier.iter().map(url).collect()).collect();
     World {
-        announcer: Announcer::new(tiers, &mut rng),
+        announcer: Announcer::new(tiers, false, &mut rng),
         out: Outbox::new(1, 1, 1, 1),
         now: Time(5),
         facts: Facts {
@@ -58,19 +58,21 @@ fn world(tiers: &[&[&str]]) -> World {
 }
 
 impl World {
-    fn start(&mut self) -> Vec<String> {
+    pub(super) fn start(&mut self) -> Vec<String> {
         self.announcer.start(self.now, self.facts.left);
         self.poll()
     }
 
     /// What is asked now. A second poll must ask nothing, and the deadline must then lie in the future.
-    fn poll(&mut self) -> Vec<String> {
+    pub(super) fn poll(&mut self) -> Vec<String> {
         self.announcer.poll(self.now, &self.facts, &mut self.out);
         let mut fresh = Vec::new();
         for command in self.out.commands.drain(..) {
             match command {
                 Command::Job(Job::Fetch { id, request }) => {
-                    assert_eq!(request.purpose, Purpose::Announce);
+                    let is_goodbye = request.url.contains("event=stopped");
+                    let purpose = if is_goodbye { Purpose::Goodbye } else { Purpose::Announce };
+                    assert_eq!(request.purpose, purpose);
                     fresh.push(Asked { id, url: request.url, timeout: request.timeout });
                 }
                 other => panic!("{other:?}"),
@@ -86,42 +88,42 @@ impl World {
         shorts
     }
 
-    fn take(&mut self, short: &str) -> Asked {
+    pub(super) fn take(&mut self, short: &str) -> Asked {
         let at = self.waiting.iter().position(|asked| asked.short() == short);
         self.waiting.remove(at.unwrap_or_else(|| panic!("{short} is not in {:?}", self.waiting)))
     }
 
-    fn end(&mut self, short: &str, result: Result<Fetched, String>) -> News {
+    pub(super) fn end(&mut self, short: &str, result: Result<Fetched, String>) -> News {
         let asked = self.take(short);
         self.announcer.on_fetched(self.now, asked.id, result, &mut self.rng).expect("its own fetch")
     }
 
-    fn answer(&mut self, short: &str, body: &[u8]) -> News {
+    pub(super) fn answer(&mut self, short: &str, body: &[u8]) -> News {
         self.end(short, Ok(reply(200, body, "9.9.9.9:80")))
     }
 
-    fn fail(&mut self, short: &str) -> News {
+    pub(super) fn fail(&mut self, short: &str) -> News {
         self.end(short, Err("no reply within 30s".into()))
     }
 
-    fn wait(&mut self, span: Span) -> Vec<String> {
+    pub(super) fn wait(&mut self, span: Span) -> Vec<String> {
         self.now += span;
         self.poll()
     }
 
     /// On to the deadline; how long that was.
-    fn sleep(&mut self) -> (Span, Vec<String>) {
+    pub(super) fn sleep(&mut self) -> (Span, Vec<String>) {
         let deadline = self.announcer.next_deadline().expect("something to wait for");
         let span = deadline - self.now;
         (span, self.wait(span))
     }
 }
 
-fn reply(status: u16, body: &[u8], from: &str) -> Fetched {
+pub(super) fn reply(status: u16, body: &[u8], from: &str) -> Fetched {
     Fetched { status, body: body.to_vec(), from: Some(from.parse().unwrap()) }
 }
 
-const NONE: [&str; 0] = [];
+pub(super) const NONE: [&str; 0] = [];
 
 #[test]
 fn a_life_from_started_to_stopped() {
@@ -207,105 +209,6 @@ fn failures_back_off_with_jitter_up_to_half_an_hour() {
     w.fail("a regular");
     let (waited, _) = w.sleep();
     assert!(waited < Span::secs(20), "an answer starts it anew");
-}
-
-#[test]
-fn a_tier_fails_over_and_the_one_that_answers_moves_to_the_front() {
-    let mut w = world(&[&["a", "b", "c"]]);
-    let first = w.start()[0].clone();
-    w.fail(&first);
-    let second = w.poll()[0].clone();
-    assert_ne!(first, second);
-    w.answer(&second, OK);
-    assert_eq!(w.poll(), NONE);
-    let front = second.replace("started", "regular");
-    let (waited, asked) = w.sleep();
-    assert_eq!((waited, asked), (Span::secs(1800), vec![front.clone()]));
-    // It fails in turn: the one behind it, that never answered, is told `started`.
-    w.fail(&front);
-    assert_eq!(w.poll(), std::slice::from_ref(&first));
-    w.answer(&first, OK);
-    // Goodbye to both that know of us, not to the third.
-    w.announcer.stop(w.now);
-    let mut goodbyes = w.poll();
-    goodbyes.sort();
-    let mut expected = vec![first.replace("started", "stopped"), second.replace("started", "stopped")];
-    expected.sort();
-    assert_eq!(goodbyes, expected);
-}
-
-#[test]
-fn a_tier_told_of_completion_is_not_told_again_by_another_of_its_trackers() {
-    let mut w = world(&[&["a", "b"]]);
-    let first = w.start()[0].replace(" started", "");
-    let second = if first == "a" { "b" } else { "a" };
-    w.answer(&format!("{first} started"), OK);
-    w.announcer.complete(w.now);
-    w.poll();
-    w.answer(&format!("{first} completed"), OK);
-    w.sleep();
-    w.fail(&format!("{first} regular"));
-    assert_eq!(w.poll(), [format!("{second} started")]);
-    w.answer(&format!("{second} started"), OK);
-    assert_eq!(w.poll(), NONE);
-}
-
-#[test]
-fn all_tiers_are_in_use_a_few_at_a_time() {
-    let names = ["a", "b", "c", "d", "e", "f"];
-    let tiers: Vec<&[&str]> = names.iter().map(std::slice::from_ref).collect();
-    let mut w = world(&tiers);
-    assert_eq!(w.start(), ["a started", "b started", "c started", "d started"]);
-    assert_eq!(w.announcer.next_deadline(), None);
-    w.fail("b started");
-    assert_eq!(w.poll(), ["e started"]);
-    for name in ["a", "c", "d", "e"] {
-        w.answer(&format!("{name} started"), OK);
-    }
-    assert_eq!(w.poll(), ["f started"]);
-    w.answer("f started", OK);
-    assert_eq!(w.announcer.trouble(), None, "one that fails is no trouble while others work");
-}
-
-#[test]
-fn stopping_gives_up_in_time() {
-    let mut w = world(&[&["a"], &["b"], &["c"]]);
-    w.start();
-    w.answer("a started", OK);
-    w.answer("b started", OK);
-    w.poll();
-    w.announcer.stop(w.now);
-    assert_eq!(w.poll(), ["a stopped", "b stopped"], "c never answered");
-    w.fail("a stopped");
-    assert_eq!(w.poll(), NONE);
-    // `b` hangs, `c` answers its `started` after all.
-    w.answer("c started", OK);
-    assert_eq!(w.poll(), ["c stopped"]);
-    w.end("c stopped", Ok(reply(500, b"", "9.9.9.9:80")));
-    assert_eq!(w.sleep(), (STOP_RETRY, vec!["a stopped".into()]));
-    w.answer("a stopped", OK);
-    assert!(!w.announcer.is_quiet());
-    let (waited, asked) = w.sleep();
-    assert_eq!((waited, asked), (Span::millis(1500), vec![]));
-    assert!(w.announcer.is_quiet());
-    let late = w.take("b stopped");
-    assert_eq!(w.announcer.on_fetched(w.now, late.id, Err("late".into()), &mut w.rng), None);
-}
-
-#[test]
-fn stopping_before_anything_was_answered_is_quiet_after_its_time() {
-    let mut w = world(&[&["a"]]);
-    w.start();
-    w.announcer.stop(w.now);
-    assert_eq!(w.poll(), NONE);
-    assert!(!w.announcer.is_quiet());
-    w.fail("a started");
-    assert!(w.announcer.is_quiet());
-
-    let mut w = world(&[]);
-    w.start();
-    w.announcer.stop(w.now);
-    assert!(w.announcer.is_quiet() && w.announcer.is_empty());
 }
 
 #[test]
@@ -430,18 +333,4 @@ fn what_cannot_be_used_is_kept_aside_with_the_reason() {
     assert!(w.announcer.skipped()[0].1.contains("port"));
     assert_eq!(w.announcer.tiers.len(), 1);
     assert_eq!(w.announcer.tiers[0].trackers.len(), 2);
-}
-
-#[test]
-fn tiers_are_shuffled_within_and_bounded() {
-    let tier: Vec<String> = (0..300).map(|n| format!("http://t{n}.example/")).collect();
-    let order = |seed| {
-        let mut rng = fastrand::Rng::with_seed(seed);
-        let announcer = Announcer::new(vec![tier.clone(), vec!["http://last.example/".into()]], &mut rng);
-        assert_eq!(announcer.tiers.len(), 1, "the bound holds over all tiers");
-        announcer.tiers[0].trackers.iter().map(|tracker| tracker.number).collect::<Vec<_>>()
-    };
-    assert_eq!(order(1).len(), limits::TRACKERS);
-    assert_eq!(order(1), order(1));
-    assert_ne!(order(1), order(2));
 }

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::exchange::{Route, may_ask};
+use super::goodbye::STOP_RETRY;
 use crate::base::address::{self, Reach};
 use crate::base::{Span, Time};
 use crate::machine::{Fetched, Level};
@@ -35,6 +36,8 @@ pub(super) struct Tracker {
     pub knows_us: bool,
     /// Failures since its last answer.
     pub fails: u32,
+    /// The last announce got no answer of any kind.
+    pub is_silent: bool,
     /// Not before, after a failure.
     pub retry: Time,
     /// Not before, for more peers.
@@ -123,6 +126,7 @@ impl Tracker {
             number,
             knows_us: false,
             fails: 0,
+            is_silent: false,
             retry: Time::ZERO,
             soonest: Time::ZERO,
             given_up: false,
@@ -137,6 +141,7 @@ impl Tracker {
     pub fn reset(&mut self) {
         self.knows_us = false;
         self.fails = 0;
+        self.is_silent = false;
         self.retry = Time::ZERO;
         self.soonest = Time::ZERO;
         self.given_up = false;
@@ -158,6 +163,7 @@ impl Tracker {
     /// An announce of `event` ended so.
     pub fn answered(&mut self, now: Time, event: Event, outcome: Outcome, rng: &mut fastrand::Rng) -> Verdict {
         let reach = outcome.from.map_or(Reach::Global, |from| address::reach(from.ip()));
+        self.is_silent = !outcome.heard;
         match outcome.meaning {
             Ok(Ok(reply)) => self.heard(now, event, reply, reach),
             Ok(Err(Refused { why, retry_in })) => {
@@ -177,6 +183,12 @@ impl Tracker {
                 self.in_trouble(error, reach)
             }
         }
+    }
+
+    /// A `stopped` ended. Any answer will do, for a goodbye needs no thanks; the second silence in a row ends it too.
+    pub fn said_goodbye(&mut self, now: Time, heard: bool, was_silent: bool) {
+        self.knows_us &= !heard && !was_silent;
+        self.retry = now + STOP_RETRY;
     }
 
     fn heard(&mut self, now: Time, event: Event, reply: Reply, reach: Reach) -> Verdict {

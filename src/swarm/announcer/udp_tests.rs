@@ -8,27 +8,27 @@ use crate::wire::announce::Reply;
 use crate::wire::udp_tracker::{Announced, Answer, Asked, PROTOCOL_ID, Question};
 
 /// A question as the tracker reads it, and the tracker's address.
-type Put = (SocketAddr, Question);
+pub(super) type Put = (SocketAddr, Question);
 
-struct World {
-    announcer: Announcer,
+pub(super) struct World {
+    pub(super) announcer: Announcer,
     out: Outbox,
-    now: Time,
-    facts: Facts,
+    pub(super) now: Time,
+    pub(super) facts: Facts,
     look_ups: Vec<(JobId, String, u16)>,
 }
 
-const URL: &str = "udp://9.9.9.9:80/announce?key=1";
+pub(super) const URL: &str = "udp://9.9.9.9:80/announce?key=1";
 
 fn address(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
 
-fn world(tiers: &[&[&str]]) -> World {
+pub(super) fn world(tiers: &[&[&str]]) -> World {
     let tiers = tiers.iter().map(|tier| tier.iter().map(|url| url.to_string()).collect()).collect();
     let mut out = Outbox::new(1, 1, 1, 1);
     World {
-        announcer: Announcer::new(tiers, &mut out.rng),
+        announcer: Announcer::new(tiers, false, &mut out.rng),
         out,
         now: Time(5),
         facts: Facts {
@@ -46,12 +46,12 @@ fn world(tiers: &[&[&str]]) -> World {
 }
 
 impl World {
-    fn start(&mut self) -> Vec<Put> {
+    pub(super) fn start(&mut self) -> Vec<Put> {
         self.announcer.start(self.now, self.facts.left);
         self.poll().1
     }
 
-    fn questions(&mut self) -> Vec<Put> {
+    pub(super) fn questions(&mut self) -> Vec<Put> {
         let mut put = Vec::new();
         for command in self.out.commands.drain(..) {
             match command {
@@ -65,7 +65,7 @@ impl World {
     }
 
     /// What went wrong, and what is asked.
-    fn poll(&mut self) -> (Vec<String>, Vec<Put>) {
+    pub(super) fn poll(&mut self) -> (Vec<String>, Vec<Put>) {
         let news = self.announcer.poll(self.now, &self.facts, &mut self.out);
         let put = self.questions();
         assert!(self.announcer.poll(self.now, &self.facts, &mut self.out).is_empty());
@@ -77,7 +77,7 @@ impl World {
     }
 
     /// On to the deadline.
-    fn sleep(&mut self) -> (Span, Vec<String>, Vec<Put>) {
+    pub(super) fn sleep(&mut self) -> (Span, Vec<String>, Vec<Put>) {
         let deadline = self.announcer.next_deadline().expect("something to wait for");
         let span = deadline - self.now;
         self.now = deadline;
@@ -85,7 +85,7 @@ impl World {
         (span, said, put)
     }
 
-    fn wait(&mut self, span: Span) -> Vec<Put> {
+    pub(super) fn wait(&mut self, span: Span) -> Vec<Put> {
         self.now += span;
         self.poll().1
     }
@@ -94,12 +94,12 @@ impl World {
         self.announcer.on_datagram(self.now, from, bytes, &self.facts, &mut self.out)
     }
 
-    fn answer(&mut self, to: &Put, answer: &Answer) -> Option<News> {
+    pub(super) fn answer(&mut self, to: &Put, answer: &Answer) -> Option<News> {
         self.datagram(to.0, &answer.to_bytes(to.1.transaction, to.0.ip()))
     }
 
     /// Answers a connect; the announce that follows.
-    fn connect(&mut self, put: &Put, connection: u64) -> Put {
+    pub(super) fn connect(&mut self, put: &Put, connection: u64) -> Put {
         assert_eq!((put.1.connection, &put.1.asked), (PROTOCOL_ID, &Asked::Connect));
         assert_eq!(self.answer(put, &Answer::Connected { connection }), None);
         let put = one(self.questions());
@@ -116,17 +116,17 @@ impl World {
     }
 }
 
-fn one(mut put: Vec<Put>) -> Put {
+pub(super) fn one(mut put: Vec<Put>) -> Put {
     assert_eq!(put.len(), 1, "{put:?}");
     put.remove(0)
 }
 
-fn announced(put: &Put) -> &Announced {
+pub(super) fn announced(put: &Put) -> &Announced {
     let Asked::Announce(announced) = &put.1.asked else { panic!("{put:?}") };
     announced
 }
 
-fn reply(peers: &[&str]) -> Answer {
+pub(super) fn reply(peers: &[&str]) -> Answer {
     let peers = peers.iter().map(|text| address(text)).collect();
     Answer::Announced(Reply {
         interval_s: Some(1800),
@@ -381,50 +381,4 @@ fn many_dead_trackers_hold_no_living_one_up() {
     w.sleep();
     let (_, said, put) = w.sleep();
     assert_eq!((said.len(), put.len()), (IN_FLIGHT_MAX_UDP, 40 - IN_FLIGHT_MAX_UDP));
-}
-
-#[test]
-fn goodbyes_are_repeated_and_end_in_time() {
-    let mut w = world(&[&[URL]]);
-    let connect = one(w.start());
-    let put = w.connect(&connect, 1);
-    w.answer(&put, &reply(&[]));
-    // A regular announce is under way and unanswered: the goodbye does not wait for it.
-    let (_, _, put) = w.sleep();
-    one(put);
-    w.announcer.stop(w.now);
-    let mut spans = Vec::new();
-    let mut sent = w.poll().1.len();
-    while !w.announcer.is_quiet() {
-        let (span, _, put) = w.sleep();
-        spans.push(span);
-        sent += put.len();
-    }
-    assert_eq!(spans, [Span::millis(500); 4]);
-    assert_eq!(sent, 4);
-    assert_eq!(w.announcer.next_deadline(), None);
-}
-
-#[test]
-fn stopping_waits_only_for_those_that_may_know_us() {
-    let mut w = world(&[&[URL]]);
-    w.start();
-    w.announcer.stop(w.now);
-    assert!(w.announcer.is_quiet(), "it was never told of us");
-
-    let mut w = world(&[&[URL]]);
-    let connect = one(w.start());
-    let put = w.connect(&connect, 1);
-    w.announcer.stop(w.now);
-    assert_eq!(w.poll().1, []);
-    assert!(!w.announcer.is_quiet());
-    w.answer(&put, &reply(&[]));
-    let put = one(w.poll().1);
-    assert_eq!(announced(&put).event, Event::Stopped);
-    w.answer(&put, &Answer::Failed("whatever".into()));
-    // The connection was an earlier one's: it is made anew once, then any answer ends it.
-    let connect = one(w.questions());
-    let put = w.connect(&connect, 2);
-    w.answer(&put, &Answer::Failed("whatever".into()));
-    assert!(w.announcer.is_quiet());
 }
