@@ -11,6 +11,8 @@ mod crowd;
 mod enough;
 #[path = "process/existing.rs"]
 mod existing;
+#[path = "kit/mod.rs"]
+mod kit;
 #[path = "process/layers.rs"]
 mod layers;
 #[path = "process/proxy.rs"]
@@ -19,6 +21,8 @@ mod proxy;
 mod resume;
 #[path = "process/rig.rs"]
 mod rig;
+#[path = "process/tracker_events.rs"]
+mod tracker_events;
 #[path = "process/transfer.rs"]
 mod transfer;
 #[path = "process/verify.rs"]

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::PATIENCE;
 
@@ -42,6 +42,12 @@ pub struct Tracker {
 
 #[derive(Default)]
 struct Shared {
+    /// From an announce to its answer.
+    delay: Duration,
+    /// So many announces are remembered and not answered.
+    unanswered: AtomicU32,
+    /// So many were answered.
+    answered: AtomicU32,
     announces: Mutex<Vec<Announce>>,
     news: Condvar,
     is_over: AtomicBool,
@@ -49,9 +55,23 @@ struct Shared {
 
 impl Tracker {
     pub fn new() -> Tracker {
+        Tracker::with(Shared::default())
+    }
+
+    /// Takes this long for every answer.
+    pub fn slow(delay: Duration) -> Tracker {
+        Tracker::with(Shared { delay, ..Shared::default() })
+    }
+
+    /// Hangs up on the first announces instead of answering, and remembers them.
+    pub fn shy(unanswered: u32) -> Tracker {
+        Tracker::with(Shared { unanswered: unanswered.into(), ..Shared::default() })
+    }
+
+    fn with(shared: Shared) -> Tracker {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("it is bound");
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(shared);
         let of_thread = shared.clone();
         let accepting = std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -65,6 +85,16 @@ impl Tracker {
             }
         });
         Tracker { url: format!("http://{address}/announce"), address, shared, accepting: Some(accepting) }
+    }
+
+    /// The event of every announce of this program so far, in order; empty for regular ones.
+    pub fn events(&self) -> Vec<String> {
+        self.announces().iter().filter(|announce| announce.is_of("-PL")).map(|a| a.text("event")).collect()
+    }
+
+    /// How many announces were answered.
+    pub fn answered(&self) -> u32 {
+        self.shared.answered.load(Ordering::Acquire)
     }
 
     pub fn announces(&self) -> Vec<Announce> {
@@ -108,10 +138,16 @@ fn answer(shared: &Shared, mut stream: TcpStream) {
         Some(query) => reply(shared, Announce { values: parse_query(query) }),
         None => b"d14:failure reason9:not founde".to_vec(),
     };
+    let take = |left: u32| left.checked_sub(1);
+    if shared.unanswered.fetch_update(Ordering::AcqRel, Ordering::Acquire, take).is_ok() {
+        return;
+    }
+    std::thread::sleep(shared.delay);
     let mut bytes =
         format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len()).into_bytes();
     bytes.extend_from_slice(&body);
     let _ = stream.write_all(&bytes);
+    shared.answered.fetch_add(1, Ordering::AcqRel);
 }
 
 fn reply(shared: &Shared, announce: Announce) -> Vec<u8> {

@@ -61,6 +61,12 @@ impl UdpTracker {
         UdpTracker { url: format!("udp://{address}/announce?key=x"), address, shared, answering: Some(answering) }
     }
 
+    /// The event of every announce so far, in order, as HTTP names them.
+    pub fn events(&self) -> Vec<&'static str> {
+        let name = |announce: &Announce| ["", "completed", "started", "stopped"][announce.event as usize];
+        self.announces().iter().map(name).collect()
+    }
+
     pub fn announces(&self) -> Vec<Announce> {
         self.shared.announces.lock().expect("nobody panics with it").clone()
     }
