@@ -47,7 +47,7 @@ impl Swarm {
             Later::Completed => {
                 // The numbers first, so that the application has the last ones when it hears the news.
                 if self.torrent.was_incomplete && !self.torrent.was_told_complete {
-                    self.announcer.complete(now);
+                    self.contacts.announcer.complete(now);
                 }
                 self.tell_row(now, out);
                 out.tell(Note::Complete { torrent: self.torrent.id });
@@ -66,9 +66,7 @@ impl Swarm {
             Later::TopUpAll => self.top_up_all(now, out),
             Later::Began => {
                 self.torrent.free_slots = Choker::free_slots(self.peers.values());
-                if !std::mem::replace(&mut self.is_announcing, true) {
-                    self.announcer.start(now, self.torrent.picker.missing_len());
-                }
+                self.contacts.begin(now, self.torrent.picker.missing_len());
                 self.tell_row(now, out);
             }
             Later::Reopen => {

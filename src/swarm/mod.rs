@@ -7,6 +7,7 @@ mod active;
 pub mod announcer;
 pub mod blame;
 pub mod choker;
+mod contacts;
 mod downloads;
 pub mod known;
 mod later;
@@ -31,13 +32,12 @@ use std::sync::Arc;
 use self::announcer::Announcer;
 use self::blame::Suspect;
 use self::choker::Choker;
-use self::known::{Known, Source};
+use self::contacts::Contacts;
 use self::peer::{Fault, Has, Peer, Stage};
 use self::torrent::{Later, Phase, Setup, Torrent};
-use crate::base::address::{Reach, may_dial};
 use crate::base::limits::{READ_BLOCKS, READ_LEN};
-use crate::base::{ConnId, InfoHash, JobId, PeerId, Pool, Time, TorrentId};
-use crate::machine::{AddTorrent, Closed, Command, Completion, Input, Job, Level, Machine, Note, Outbox, StoreSpec};
+use crate::base::{ConnId, InfoHash, PeerId, Pool, Time, TorrentId};
+use crate::machine::{AddTorrent, Closed, Command, Completion, Input, Job, Machine, Outbox, StoreSpec};
 use crate::storage::Layout;
 use crate::wire::handshake::Handshake;
 
@@ -51,27 +51,17 @@ pub struct Us {
     pub key: u32,
 }
 
-/// Addresses believed of one name.
-const ADDRESSES_PER_NAME: usize = 8;
-/// Names looked up of one tracker reply.
-const NAMES_PER_REPLY: usize = 16;
-
 pub struct Swarm {
     us: Us,
     torrent: Torrent,
     peers: BTreeMap<ConnId, Peer>,
     /// Those whose dial is under way: counted, since every deadline asks.
     dialling_count: usize,
-    known: Known,
+    contacts: Contacts,
     choker: Choker,
-    announcer: Announcer,
-    /// The announcer was started; it is once per run.
-    is_announcing: bool,
     peers_max: usize,
     /// Jobs the disk thread owes an answer to, checks of existing data aside: the end waits for none of those.
     jobs_out: u32,
-    /// Names being looked up: who gave them, and how far that one is.
-    resolving: BTreeMap<JobId, (Source, Reach)>,
     /// The next routine round, while there is anything to look after.
     next_tick: Option<Time>,
     /// The peer whose turn is first when little is dealt out.
@@ -97,21 +87,16 @@ impl Swarm {
             peers: BTreeMap::new(),
             dialling_count: 0,
             jobs_out: 0,
-            known: Known::default(),
+            contacts: Contacts::new(add.torrent, Announcer::new(tiers, add.announce_all, &mut out.rng)),
             choker: Choker::default(),
-            announcer: Announcer::new(tiers, add.announce_all, &mut out.rng),
-            is_announcing: false,
             peers_max: add.peers_max,
-            resolving: BTreeMap::new(),
             next_tick: None,
             next_turn: ConnId(0),
         };
         let before = out.commands.len();
         swarm.torrent.open(now, out);
         swarm.count_jobs(before, out);
-        for (host, port) in add.peers {
-            swarm.name_peer(&host, port, (Source::Person, Reach::Nowhere), now, out);
-        }
+        swarm.contacts.name_peers(add.peers, now, out);
         swarm
     }
 
@@ -130,21 +115,7 @@ impl Swarm {
 
     /// Everything is saved and told.
     pub fn is_stopped(&self) -> bool {
-        self.torrent.phase == Phase::Stopped && self.jobs_out == 0 && self.announcer.is_quiet()
-    }
-
-    /// A peer by host name or address.
-    fn name_peer(&mut self, host: &str, port: u16, by: (Source, Reach), now: Time, out: &mut Outbox) {
-        match host.trim_start_matches('[').trim_end_matches(']').parse() {
-            Ok(ip) => {
-                self.known.add(now, SocketAddr::new(ip, port), by.0);
-            }
-            Err(_) => {
-                let id = out.new_job();
-                self.resolving.insert(id, by);
-                out.job(Job::Resolve { id, host: host.to_owned(), port });
-            }
-        }
+        self.torrent.phase == Phase::Stopped && self.jobs_out == 0 && self.contacts.announcer.is_quiet()
     }
 
     fn accept(&mut self, conn: ConnId, remote: SocketAddr, now: Time, out: &mut Outbox) {
@@ -237,10 +208,10 @@ impl Swarm {
         self.torrent.forget_pieces(&peer);
         if let Some(address) = peer.dialled {
             if is_final {
-                self.known.retire(address);
+                self.contacts.known.retire(address);
             } else {
                 let was_useful = peer.down.rate.total() > 0 || peer.up.rate.total() > 0;
-                self.known.ended(now, address, was_useful);
+                self.contacts.known.ended(now, address, was_useful);
             }
         }
         self.torrent.later.push(Later::TopUpAll);
@@ -292,35 +263,16 @@ impl Swarm {
             | Completion::Hashed { .. }
             | Completion::Digests { .. }
             | Completion::Saved { .. } => {}
-            Completion::Fetched { id, result } => self.announced(id, result, now, out),
+            Completion::Fetched { id, result } => self.contacts.fetched(id, result, now, out),
             Completion::Resolved { id, result } => self.resolved(id, result, now, out),
         }
         self.torrent.go_on_stopping(now, out);
     }
 
-    fn resolved(&mut self, id: JobId, result: Result<Vec<SocketAddr>, String>, now: Time, out: &mut Outbox) {
-        let Some((source, reach)) = self.resolving.remove(&id) else {
-            return self.tracker_resolved(id, result, now, out);
-        };
-        match result {
-            Ok(addresses) => {
-                let may = |address: &SocketAddr| source == Source::Person || may_dial(*address, reach);
-                for address in addresses.into_iter().filter(may).take(ADDRESSES_PER_NAME) {
-                    self.known.add(now, address, source);
-                }
-            }
-            Err(text) => self.say(Level::Warning, text, out),
-        }
-    }
-
-    fn say(&self, level: Level, text: String, out: &mut Outbox) {
-        out.tell(Note::Said { torrent: self.torrent.id, level, text });
-    }
-
     /// A proven liar and everything that is the same peer.
     fn cast_out(&mut self, liar: Suspect, now: Time, out: &mut Outbox) {
         log::info!("{}: banned {}: it sent wrong data", self.torrent.metainfo.name, liar.address);
-        self.known.retire(liar.address);
+        self.contacts.known.retire(liar.address);
         let is_banned =
             |peer: &&Peer| self.torrent.blame.is_banned(Suspect { address: peer.remote, peer_id: peer.peer_id });
         let conns: Vec<ConnId> = self.peers.values().filter(is_banned).map(|peer| peer.conn).collect();
@@ -393,7 +345,7 @@ impl Machine for Swarm {
             Input::Deadline => self.on_deadline(now, out),
             Input::Stop => {
                 self.hang_up_all("we stop", now, out);
-                self.announcer.stop(now);
+                self.contacts.announcer.stop(now);
                 self.torrent.stop(now, out);
             }
             Input::Datagram { from, bytes } => self.tracker_said(from, bytes, now, out),

@@ -20,13 +20,13 @@ const PEERS_FEW: usize = 10;
 impl Swarm {
     /// When something is due.
     pub(super) fn deadline(&self) -> Option<Time> {
-        let dial = self.known.next_due().filter(|_| self.may_dial());
+        let dial = self.contacts.known.next_due().filter(|_| self.may_dial());
         let flush = self.torrent.store.next_flush();
         let retry = match self.torrent.phase {
             Phase::Paused { until, .. } => Some(until),
             _ => None,
         };
-        [self.next_tick, dial, flush, retry, self.torrent.throttled_until, self.announcer.next_deadline()]
+        [self.next_tick, dial, flush, retry, self.torrent.throttled_until, self.contacts.announcer.next_deadline()]
             .into_iter()
             .flatten()
             .min()
@@ -55,8 +55,8 @@ impl Swarm {
 
     /// Dials what is due, as far as limits allow.
     pub(super) fn dial(&mut self, now: Time, out: &mut Outbox) {
-        while self.known.next_due().is_some_and(|due| due <= now) && self.may_dial() {
-            let Some(address) = self.known.take_due(now) else {
+        while self.contacts.known.next_due().is_some_and(|due| due <= now) && self.may_dial() {
+            let Some(address) = self.contacts.known.take_due(now) else {
                 return;
             };
             if self.torrent.blame.is_banned_address(address) {
@@ -67,7 +67,7 @@ impl Swarm {
                     || (peer.remote.ip() == address.ip() && peer.listen_port == Some(address.port()))
             };
             if self.peers.values().any(is_here) {
-                self.known.ended(now, address, false);
+                self.contacts.known.ended(now, address, false);
                 continue;
             }
             let conn = out.new_conn();
@@ -92,8 +92,8 @@ impl Swarm {
         if self.choker.next_round() <= now && self.torrent.may_serve() {
             self.choke_round(now, out);
         }
-        if self.peers.len() < PEERS_FEW && self.known.idle_count() == 0 && self.torrent.may_request() {
-            self.announcer.want_more(now);
+        if self.peers.len() < PEERS_FEW && self.contacts.known.idle_count() == 0 && self.torrent.may_request() {
+            self.contacts.announcer.want_more(now);
         }
         self.torrent.free_slots = Choker::free_slots(self.peers.values());
         if self.torrent.phase == Phase::Active && self.torrent.store.wants_save(now) {

@@ -36,11 +36,11 @@ impl Swarm {
             up_per_s: torrent.stats.up.per_s(now),
             peers,
             seeds,
-            known: self.known.idle_count() as u32,
+            known: self.contacts.known.idle_count() as u32,
             wasted: torrent.stats.wasted,
             hash_fails: torrent.stats.hash_fails,
             banned: torrent.blame.banned_count(),
-            tracker_trouble: self.announcer.trouble().map(str::to_owned),
+            tracker_trouble: self.contacts.announcer.trouble().map(str::to_owned),
             have: None,
         }
     }

@@ -1,0 +1,126 @@
+//! Where a swarm's peers come from: trackers, people, the network around; and the addresses that came of it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use super::announcer::{Announcer, Facts, News};
+use super::known::{Known, Source};
+use crate::base::address::{Reach, may_dial};
+use crate::base::{JobId, Time, TorrentId};
+use crate::machine::{Fetched, Job, Level, Note, Outbox};
+
+/// Addresses believed of one name.
+const ADDRESSES_PER_NAME: usize = 8;
+/// Names looked up of one tracker reply.
+const NAMES_PER_REPLY: usize = 16;
+
+pub struct Contacts {
+    torrent: TorrentId,
+    pub known: Known,
+    pub announcer: Announcer,
+    /// The announcer was started; it is once per run.
+    is_announcing: bool,
+    /// Names being looked up: who gave them, and how far that one is.
+    resolving: BTreeMap<JobId, (Source, Reach)>,
+}
+
+impl Contacts {
+    pub fn new(torrent: TorrentId, announcer: Announcer) -> Contacts {
+        let (known, resolving) = (Known::default(), BTreeMap::new());
+        Contacts { torrent, known, announcer, is_announcing: false, resolving }
+    }
+
+    /// The torrent begins to work with `left` bytes to get. Counts once.
+    pub fn begin(&mut self, now: Time, left: u64) {
+        if !std::mem::replace(&mut self.is_announcing, true) {
+            self.announcer.start(now, left);
+        }
+    }
+
+    /// Peers from the command line: trusted whatever their reach; names are looked up.
+    pub fn name_peers(&mut self, peers: Vec<(String, u16)>, now: Time, out: &mut Outbox) {
+        for (host, port) in peers {
+            self.name_peer(&host, port, (Source::Person, Reach::Nowhere), now, out);
+        }
+    }
+
+    /// A peer by host name or address.
+    fn name_peer(&mut self, host: &str, port: u16, by: (Source, Reach), now: Time, out: &mut Outbox) {
+        match host.trim_start_matches('[').trim_end_matches(']').parse() {
+            Ok(ip) => {
+                self.known.add(now, SocketAddr::new(ip, port), by.0);
+            }
+            Err(_) => {
+                let id = out.new_job();
+                self.resolving.insert(id, by);
+                out.job(Job::Resolve { id, host: host.to_owned(), port });
+            }
+        }
+    }
+
+    /// A look-up ended: of a peer's name, or of a tracker's.
+    pub fn resolved(
+        &mut self,
+        id: JobId,
+        result: Result<Vec<SocketAddr>, String>,
+        facts: &Facts,
+        now: Time,
+        out: &mut Outbox,
+    ) {
+        let Some((source, reach)) = self.resolving.remove(&id) else {
+            let news = self.announcer.on_resolved(now, id, result, facts, out);
+            return self.take_news(news, now, out);
+        };
+        match result {
+            Ok(addresses) => {
+                let may = |address: &SocketAddr| source == Source::Person || may_dial(*address, reach);
+                for address in addresses.into_iter().filter(may).take(ADDRESSES_PER_NAME) {
+                    self.known.add(now, address, source);
+                }
+            }
+            Err(text) => self.say(Level::Warning, text, out),
+        }
+    }
+
+    /// A tracker answered over HTTP, or did not.
+    pub fn fetched(&mut self, id: JobId, result: Result<Fetched, String>, now: Time, out: &mut Outbox) {
+        let news = self.announcer.on_fetched(now, id, result, &mut out.rng);
+        self.take_news(news, now, out);
+    }
+
+    /// A datagram from a tracker, perhaps.
+    pub fn datagram(&mut self, from: SocketAddr, bytes: &[u8], facts: &Facts, now: Time, out: &mut Outbox) {
+        let news = self.announcer.on_datagram(now, from, bytes, facts, out);
+        self.take_news(news, now, out);
+    }
+
+    /// Whether there is something to announce.
+    pub fn is_due(&self, now: Time) -> bool {
+        self.announcer.next_deadline().is_some_and(|due| due <= now)
+    }
+
+    /// Announces whatever is due.
+    pub fn announce(&mut self, facts: &Facts, now: Time, out: &mut Outbox) {
+        let news = self.announcer.poll(now, facts, out);
+        self.take_news(news, now, out);
+    }
+
+    /// What an announce brought.
+    fn take_news(&mut self, news: impl IntoIterator<Item = News>, now: Time, out: &mut Outbox) {
+        for news in news {
+            for address in news.peers {
+                self.known.add(now, address, Source::Tracker);
+            }
+            for (host, port) in news.hosts.into_iter().take(NAMES_PER_REPLY) {
+                self.name_peer(&host, port, (Source::Tracker, news.reach), now, out);
+            }
+            if let Some((level, text)) = news.said {
+                self.say(level, text, out);
+            }
+        }
+    }
+
+    fn say(&self, level: Level, text: String, out: &mut Outbox) {
+        out.tell(Note::Said { torrent: self.torrent, level, text });
+    }
+}
