@@ -4,15 +4,22 @@ use super::exit::Failure;
 use super::json;
 use super::source;
 use crate::io::console::Console;
-use crate::metainfo::{Metainfo, show};
+use crate::metainfo::{Metainfo, show, show_magnet};
 
-/// Prints the torrent that `source` names.
+/// Prints the torrent or the link that `source` names.
 ///
 /// # Errors
 /// When it cannot be read.
 pub fn run(source: &str, as_json: bool, console: &Console) -> Result<(), Failure> {
-    let metainfo = source::read(source)?;
-    console.result(if as_json { json::harmless(&show::json(&metainfo)) } else { show::text(&metainfo) });
+    let text = match source::link(source)? {
+        Some(magnet) if as_json => json::harmless(&show_magnet::json(&magnet)),
+        Some(magnet) => show_magnet::text(&magnet),
+        None => {
+            let metainfo = source::read(source)?;
+            if as_json { json::harmless(&show::json(&metainfo)) } else { show::text(&metainfo) }
+        }
+    };
+    console.result(text);
     Ok(())
 }
 

@@ -7,9 +7,10 @@ use crossbeam_channel::bounded;
 
 use super::exit::{Exit, Failure};
 use crate::base::text::harmless;
-use crate::base::{InfoHash, JobId, Span, limits};
+use crate::base::{JobId, Span, limits};
 use crate::io::web::{self, Web};
 use crate::machine::{Completion, Fetch, Purpose};
+use crate::metainfo::magnet::Magnet;
 use crate::metainfo::{self, Metainfo};
 
 /// From look-up to last byte of a .torrent on the web.
@@ -24,6 +25,20 @@ pub fn read(source: &str) -> Result<Metainfo, Failure> {
     let bytes = bytes_of(source, &shown)?;
     let name = if source == "-" { "standard input" } else { &shown };
     metainfo::parse::parse(&bytes).map_err(|refused| bad(name, &refused.to_string()))
+}
+
+/// What `source` says where it is a magnet link or an info hash, and nothing that has a file of that name.
+///
+/// # Errors
+/// Code 3 for a link that is none.
+pub fn link(source: &str) -> Result<Option<Magnet>, Failure> {
+    if Path::new(source).symlink_metadata().is_ok() {
+        return Ok(None);
+    }
+    if Magnet::is_link(source) {
+        return Magnet::parse(source).map(Some).map_err(|why| bad("magnet link", &why.to_string()));
+    }
+    Ok(Magnet::from_hash(source))
 }
 
 fn bad(name: &str, why: &str) -> Failure {
@@ -44,7 +59,7 @@ fn bytes_of(source: &str, shown: &str) -> Result<Vec<u8>, Failure> {
     if starts("magnet:") {
         return Err(bad("magnet link", "links come with a later version; give the .torrent file"));
     }
-    if InfoHash::from_hex(source).is_some() {
+    if Magnet::from_hash(source).is_some() {
         return Err(bad(shown, "info hashes come with a later version; give the .torrent file"));
     }
     if source.contains("://") {

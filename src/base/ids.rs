@@ -45,6 +45,29 @@ impl InfoHash {
         }
         Some(InfoHash(bytes))
     }
+
+    /// Reads 32 digits of base32 (RFC 4648) in either case, as older magnet links have them.
+    pub fn from_base32(text: &str) -> Option<InfoHash> {
+        if text.len() != 32 {
+            return None;
+        }
+        let mut bytes = [0; 20];
+        let mut number = 0_u64;
+        for (place, digit) in text.bytes().enumerate() {
+            let value = match digit.to_ascii_uppercase() {
+                letter @ b'A'..=b'Z' => letter - b'A',
+                digit @ b'2'..=b'7' => digit - b'2' + 26,
+                _ => return None,
+            };
+            number = number << 5 | u64::from(value);
+            // Eight digits make five bytes.
+            if place % 8 == 7 {
+                bytes[place / 8 * 5..][..5].copy_from_slice(&number.to_be_bytes()[3..]);
+                number = 0;
+            }
+        }
+        Some(InfoHash(bytes))
+    }
 }
 
 impl fmt::Display for InfoHash {

@@ -7,6 +7,7 @@ pub mod magnet;
 pub mod parse;
 pub mod path;
 pub mod show;
+pub mod show_magnet;
 pub mod urls;
 
 use std::ops::Range;

@@ -99,7 +99,8 @@ pub fn files(metainfo: &Metainfo) -> String {
     out
 }
 
-fn line(out: &mut String, key: &str, value: &str) {
+/// A key and what it says, as one harmless line.
+pub(super) fn line(out: &mut String, key: &str, value: &str) {
     let written = writeln!(out, "{key:<12}  {}", harmless(value));
     written.expect("writing to a String never fails");
 }
@@ -120,13 +121,18 @@ fn is_padding(file: &File) -> bool {
 }
 
 fn nodes(metainfo: &Metainfo) -> impl Iterator<Item = String> + '_ {
-    metainfo.nodes.iter().map(|(host, port)| match host.contains(':') {
-        true => format!("[{host}]:{port}"),
-        false => format!("{host}:{port}"),
-    })
+    metainfo.nodes.iter().map(address)
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// `host:port`, `[::1]:5`.
+pub(super) fn address((host, port): &(String, u16)) -> String {
+    match host.contains(':') {
+        true => format!("[{host}]:{port}"),
+        false => format!("{host}:{port}"),
+    }
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -30,10 +30,15 @@ pub fn trackers(announce: Option<Value<'_>>, announce_list: Option<Value<'_>>) -
 
 fn tracker(value: Value<'_>) -> Option<String> {
     let url = value.as_text()?.trim_start_matches([' ', '\t', '\r', '\n', '\x0b', '\x0c']);
-    let (scheme, rest) = url.split_once("://")?;
+    is_tracker(url).then(|| url.to_owned())
+}
+
+/// Whether somebody could announce to this.
+pub fn is_tracker(url: &str) -> bool {
+    let Some((scheme, rest)) = url.split_once("://") else { return false };
     let is_scheme = TRACKER_SCHEMES.iter().any(|known| known.eq_ignore_ascii_case(scheme));
     let is_clean = url.bytes().all(|byte| byte > b' ' && byte != 0x7f);
-    (is_scheme && is_clean && url.len() <= limits::URL_LEN && has_host(rest)).then(|| url.to_owned())
+    is_scheme && is_clean && url.len() <= limits::URL_LEN && has_host(rest)
 }
 
 /// Whether what follows `://` begins with a host and, if any, a decimal port.
