@@ -56,11 +56,8 @@ fn bytes_of(source: &str, shown: &str) -> Result<Vec<u8>, Failure> {
     if starts("http://") || starts("https://") {
         return fetch(source, shown);
     }
-    if starts("magnet:") {
-        return Err(bad("magnet link", "links come with a later version; give the .torrent file"));
-    }
-    if Magnet::from_hash(source).is_some() {
-        return Err(bad(shown, "info hashes come with a later version; give the .torrent file"));
+    if link(source)?.is_some() {
+        return Err(bad(shown, "links come with a later version; give the .torrent file"));
     }
     if source.contains("://") {
         return Err(bad(shown, "only http and https URLs can be fetched"));

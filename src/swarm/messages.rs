@@ -10,6 +10,7 @@ use crate::wire::decoder::Event;
 use crate::wire::extension::{self, Ours, Theirs};
 use crate::wire::handshake::Handshake;
 use crate::wire::peer::Message;
+use crate::wire::ut_metadata;
 
 /// Our name and version (extension handshake, user agent).
 pub const CLIENT: &str = concat!("peerlink ", env!("CARGO_PKG_VERSION"));
@@ -70,7 +71,13 @@ impl Torrent {
             _ => Message::Bitfield(have.as_bytes()).write(bytes),
         }
         if peer.has_extensions {
-            let ours = Ours { client: CLIENT, port, metadata_len: self.metainfo.info.len(), reqq: WANTED_MAX };
+            let ours = Ours {
+                client: CLIENT,
+                port,
+                metadata_len: Some(self.metainfo.info.len()),
+                has_pex: false,
+                reqq: WANTED_MAX,
+            };
             Message::Extended(extension::HANDSHAKE, &ours.to_bytes()).write(bytes);
         }
     }
@@ -224,7 +231,7 @@ impl Torrent {
                 }
             }
             extension::UT_METADATA if peer.ut_metadata != 0 => {
-                if let Some(answer) = extension::answer_metadata(body, &self.metainfo.info) {
+                if let Some(answer) = ut_metadata::answer(body, Some(&self.metainfo.info)) {
                     peer.last_sent = now;
                     out.send(peer.conn, Message::Extended(peer.ut_metadata, &answer).to_bytes());
                 }
