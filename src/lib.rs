@@ -23,6 +23,12 @@
 //! | `io` | reactor, connections, workers, disk, files, hasher, web, console, clock | base wire metainfo storage machine |
 //! | `app` | commands, arguments, settings, start-up and exit codes | base wire metainfo storage machine swarm node io |
 //!
+//! # A server's web
+//!
+//! A process that serves takes every connection by `node::front`, which reads HTTP requests out of it within bounds and
+//! deadlines. `node::sites` says which machine owns a path (and how to add one): the machine is handed
+//! [`machine::Input::Request`] and answers with [`machine::Command::Answer`], at once or after a job.
+//!
 //! # What differs from the plan, and why
 //!
 //! * `machine` may use `metainfo` and `storage`: the seam carries a torrent's checked metainfo and file layout as

@@ -14,6 +14,7 @@ use crate::base::limiter::Limiter;
 use crate::base::{Bitfield, Block, ConnId, Filled, InfoHash, JobId, Piece, Pool, Span, StoreId, Time, TorrentId};
 use crate::metainfo::Metainfo;
 use crate::storage::{Layout, Record, Resume};
+use crate::wire::http::{Reply, Request};
 
 /// What happened.
 #[derive(Debug)]
@@ -27,8 +28,10 @@ pub enum Input<'a> {
     /// A datagram arrived on the UDP socket.
     Datagram { from: SocketAddr, bytes: &'a [u8] },
     /// Payload of [`Command::SendBlocks`] left for the kernel: `blocks` whole blocks of `bytes` bytes;
-    /// `queued` bytes of any kind wait on.
+    /// `queued` bytes of any kind wait on. With all zeros: what [`Command::SendTold`] queued has left, and all else.
     Sent { conn: ConnId, blocks: u32, bytes: u64, queued: usize },
+    /// A request to a path that this machine owns; answered by [`Command::Answer`]. Only from the hallway.
+    Request { conn: ConnId, request: &'a Request<'a> },
     /// The connection is gone (never said after a [`Command::Close`] of ours). Dials that fail end here too.
     Closed { conn: ConnId, reason: Closed },
     /// A job ended.
@@ -65,6 +68,12 @@ pub enum Command {
     Connect { conn: ConnId, to: SocketAddr },
     /// Queue bytes.
     Send { conn: ConnId, bytes: Vec<u8> },
+    /// Queue bytes, and say [`Input::Sent`] when nothing is queued on this connection any more.
+    SendTold { conn: ConnId, bytes: Vec<u8> },
+    /// Stop or go on reading from a connection. While it is not read, its end is not heard of either.
+    Read { conn: ConnId, on: bool },
+    /// The reply to an [`Input::Request`]; the hallway makes bytes of it.
+    Answer { conn: ConnId, reply: Reply },
     /// Queue the same bytes on many connections.
     SendMany { conns: Vec<ConnId>, bytes: Arc<[u8]> },
     /// Queue blocks whose payload lies in one run buffer.

@@ -21,6 +21,8 @@ mod proxy;
 mod resume;
 #[path = "process/rig.rs"]
 mod rig;
+#[path = "process/serve.rs"]
+mod serve;
 #[path = "process/tracker_events.rs"]
 mod tracker_events;
 #[path = "process/transfer.rs"]

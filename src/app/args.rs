@@ -256,6 +256,30 @@ command! {
 }
 
 command! {
+    /// Runs the meeting point of a group on one port, until Ctrl-C.
+    #[argh(usage = "[OPTIONS]", note = "TCP and UDP, IPv4 and IPv6. What it remembers is in the state folder.")]
+    Serve, paths: #[argh(positional)] Vec<String>,
+    /// where to listen, ADDR:PORT, port 0 for any (repeatable, with one port; default: [::]:9000, which is everywhere)
+    #[argh(option)] bind: Vec<String>,
+    /// connections at once from one address but this machine's (default: 200; 0: no limit)
+    #[argh(option)] max_per_address: Option<String>,
+    /// accepted: groups come with a later version
+    #[argh(option)] flood: Option<String>,
+    /// header that names who asks, believed of a proxy on this machine or network (such as X-Forwarded-For)
+    #[argh(option)] real_ip_header: Option<String>,
+    /// one JSON object per line on standard output
+    #[argh(switch, short = 'j')] json: bool,
+    /// say nothing but errors
+    #[argh(switch, short = 'q')] quiet: bool,
+    /// say more (repeatable)
+    #[argh(switch, short = 'v')] verbose: u8,
+    /// configuration file (default: peerlink/peerlink.toml in $XDG_CONFIG_HOME)
+    #[argh(option, short = 'c')] config: Option<String>,
+    /// folder for what is remembered between runs (default: peerlink in $XDG_STATE_HOME)
+    #[argh(option)] state_dir: Option<String>,
+}
+
+command! {
     /// Prints the effective settings and where each came from.
     #[argh(usage = "[OPTIONS]")]
     Config, paths: #[argh(positional)] Vec<String>,
@@ -278,6 +302,7 @@ pub enum Command {
     Show,
     Verify,
     Magnet,
+    Serve,
     Config,
 }
 
@@ -291,6 +316,7 @@ impl Command {
             Command::Show => Show::FLAGS,
             Command::Verify => Verify::FLAGS,
             Command::Magnet => Magnet::FLAGS,
+            Command::Serve => Serve::FLAGS,
             Command::Config => Config::FLAGS,
         };
         fields.iter().map(|field| field.replace('_', "-")).collect()
@@ -309,6 +335,7 @@ impl Command {
             Command::Show => Show::from_args(&name, args).map(Show::taken),
             Command::Verify => Verify::from_args(&name, args).map(Verify::taken),
             Command::Magnet => Magnet::from_args(&name, args).map(Magnet::taken),
+            Command::Serve => Serve::from_args(&name, args).map(Serve::taken),
             Command::Config => Config::from_args(&name, args).map(Config::taken),
         }
     }

@@ -6,19 +6,19 @@ use super::exit::Failure;
 use super::settings::Given;
 
 /// Names and duties, in the order of the help.
-const COMMANDS: [(&str, Command, &str); 7] = [
+const COMMANDS: [(&str, Command, &str); 8] = [
     ("get", Command::Get, "download torrents and verify every piece"),
     ("seed", Command::Seed, "share torrents, or any file or folder"),
     ("create", Command::Create, "make a .torrent file"),
     ("show", Command::Show, "print what a torrent holds"),
     ("verify", Command::Verify, "check data against a torrent, file by file"),
     ("magnet", Command::Magnet, "print a torrent's magnet link"),
+    ("serve", Command::Serve, "run the meeting point of a group, on one port"),
     ("config", Command::Config, "print the effective settings and where each came from"),
 ];
 
 /// Commands that come with later versions.
-const LATER: [&str; 15] = [
-    "serve",
+const LATER: [&str; 14] = [
     "chat",
     "index",
     "publish",
@@ -125,7 +125,7 @@ impl Command {
         let (min, max) = match self {
             Command::Get | Command::Seed => (1, usize::MAX),
             Command::Create | Command::Show | Command::Verify | Command::Magnet => (1, 1),
-            Command::Config => (0, 0),
+            Command::Serve | Command::Config => (0, 0),
         };
         let usage = |text: &str| Failure::usage(format!("{text} (`peerlink {name} --help` explains)"));
         if taken.positional.len() < min {
@@ -218,10 +218,10 @@ mod tests {
 
     #[test]
     fn mistakes_get_one_line() {
-        for line in ["", "frob", "serve", "get", "get --frob x", "show a b", "config x", "-x get a", "--frob"] {
+        for line in ["", "frob", "chat", "get", "get --frob x", "show a b", "config x", "-x get a", "--frob"] {
             let failure = asked(line).unwrap_err();
             assert!(!failure.text.contains('\n') && failure.text.len() > 10, "{line}: {}", failure.text);
         }
-        assert!(asked("serve").unwrap_err().text.contains("later"));
+        assert!(asked("chat").unwrap_err().text.contains("later"));
     }
 }

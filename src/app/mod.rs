@@ -20,6 +20,7 @@ pub mod magnet;
 pub mod progress;
 pub mod run;
 pub mod seed;
+pub mod serve;
 pub mod settings;
 pub mod show;
 pub mod source;
@@ -140,6 +141,7 @@ fn command(asked: &Invocation, settings: &Settings, console: &Console) -> Result
         Command::Config => config::run(settings, &environment, as_json, console),
         Command::Get => return get::run(&asked.paths, settings, &environment, console),
         Command::Seed => return seed::run(&asked.paths, settings, &environment, console),
+        Command::Serve => return serve::run(settings, &environment, console),
         Command::Create => return create::run(first, settings, console),
     }
     Ok(Exit::Done)

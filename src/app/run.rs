@@ -14,6 +14,7 @@ use super::follow::{Follow, Followed, Purpose, Say, Style};
 use super::json::Object;
 use super::settings::Settings;
 use super::space::MinFree;
+use super::values;
 use crate::base::{PeerId, Span, TorrentId, limits};
 use crate::io::console::{Console, Stream};
 use crate::io::reactor::{Ended, Handle, Next, Options, Reactor};
@@ -128,7 +129,8 @@ fn start(settings: &Settings, state_dir: PathBuf, torrent_count: usize) -> Resul
     options.upload_credits = scaled(u64::from(options.upload_credits), 32);
     // Blocks on their way in and out, and what every torrent may ask for at once: open, check, save, close.
     options.job_slots = options.pool_blocks + options.upload_credits as usize + 64 + 4 * torrent_count;
-    options.bind = settings.list("bind").iter().filter_map(|text| text.parse().ok()).collect();
+    let bind = settings.list("bind").iter().filter_map(|text| values::bind(text).ok());
+    options.bind = bind.map(|(ip, _)| ip).collect();
     options.port = settings.count("port").map(|port| port as u16);
     options.up_limit = settings.size("up-limit").unwrap_or(0);
     options.down_limit = settings.size("down-limit").unwrap_or(0);
@@ -150,7 +152,7 @@ fn tell_port(reactor: &Reactor, settings: &Settings, style: Style, console: &Con
 }
 
 /// What must differ between processes: the generator's seed, the trackers' key, the peer id (BEP 20).
-fn identity() -> Result<(u64, u32, PeerId), Failure> {
+pub(super) fn identity() -> Result<(u64, u32, PeerId), Failure> {
     let mut random = [0; 24];
     getrandom::fill(&mut random).map_err(|e| Failure::new(Exit::Other, format!("no random numbers: {e}")))?;
     let number = |range: std::ops::Range<usize>| random[range].iter().fold(0u64, |n, byte| n << 8 | u64::from(*byte));
@@ -205,7 +207,7 @@ fn print(say: Say, console: &Console) {
 }
 
 /// The first signal winds down, with a limit; the second one ends at once.
-fn watch_signals(handle: Handle) -> Result<Arc<AtomicU8>, Failure> {
+pub(super) fn watch_signals(handle: Handle) -> Result<Arc<AtomicU8>, Failure> {
     let seen = Arc::new(AtomicU8::new(0));
     let flag = seen.clone();
     let on_signal = move |signal: Signal| {

@@ -28,7 +28,7 @@ pub enum Kind {
     Select,
     /// Addresses with a port; may be repeated.
     Peers,
-    /// Local addresses; may be repeated.
+    /// Local addresses, perhaps with a port; may be repeated.
     Addresses,
     /// Patterns for names of files; may be repeated.
     Globs,
@@ -66,10 +66,7 @@ impl Kind {
             Kind::Text => Ok(()),
             Kind::Select => values::select_form(value),
             Kind::Peers => values::peer(value).map(drop),
-            Kind::Addresses => {
-                let address: Result<std::net::IpAddr, _> = value.parse();
-                address.map(drop).map_err(|_| format!("`{value}` is not an address such as 192.0.2.1 or ::1"))
-            }
+            Kind::Addresses => values::bind(value).map(drop),
             Kind::Globs => Glob::parse(value).map(drop).map_err(|why| format!("`{value}`: {why}")),
             Kind::Urls => value.split(',').try_for_each(check_url),
         }
@@ -118,7 +115,7 @@ const fn row(
 }
 
 /// Every setting there is, in the order in which `peerlink config` shows them.
-pub const SETTINGS: [Setting; 37] = [
+pub const SETTINGS: [Setting; 40] = [
     row("dir", Some('d'), Kind::Text, ".", "a folder"),
     row("state-dir", None, Kind::Text, "", "a folder"),
     Setting { is_key: false, ..row("config", Some('c'), Kind::Text, "", "a file") },
@@ -155,6 +152,9 @@ pub const SETTINGS: [Setting; 37] = [
     row("piece-length", None, Kind::Size { min: 16 << 10 }, "", "a power of two, 16K to 512M"),
     row("web-seed", None, Kind::Urls, "", "one or more URLs"),
     row("exclude", None, Kind::Globs, "", "a pattern such as *.tmp"),
+    row("max-per-address", None, Kind::Count { min: 0, max: 1_000_000 }, "200", "a number"),
+    row("flood", None, Kind::Count { min: 0, max: 1_000_000 }, "", "lines per second"),
+    row("real-ip-header", None, Kind::Text, "", "the name of a header"),
     row("no-date", None, Kind::Switch, "false", ""),
 ];
 

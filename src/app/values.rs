@@ -1,5 +1,7 @@
 //! Values as people write them: sizes, times, addresses, choices of files.
 
+use std::net::{IpAddr, SocketAddr};
+
 use crate::base::Span;
 
 /// `500`, `32K`, `2M`, `1G`, also `2MiB` and `2mb`: all in powers of 1024.
@@ -84,6 +86,14 @@ pub fn peer(text: &str) -> Result<(String, u16), String> {
     Ok((host.to_string(), port))
 }
 
+/// `192.0.2.1`, `::1`, and where somebody serves `192.0.2.1:9000`, `[::1]:9000`.
+pub fn bind(text: &str) -> Result<(IpAddr, Option<u16>), String> {
+    let alone = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    let with_port = || text.parse().map(|at: SocketAddr| (at.ip(), Some(at.port())));
+    let parsed = alone.parse().map(|ip| (ip, None)).or_else(|_| with_port());
+    parsed.map_err(|_| format!("`{text}` is not an address such as 192.0.2.1, ::1 or, for serve, [::]:9000"))
+}
+
 fn is_host(text: &str) -> bool {
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     !text.is_empty() && text.len() <= 253 && text.chars().all(is_part)
@@ -166,6 +176,17 @@ mod tests {
         }
         for text in ["", ":1", "a", "a:", "a:0", "a:65536", "::1:5", "[::1]", "[a]:1", "a b:1", "a:1:2"] {
             assert!(peer(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn local_addresses() {
+        let v6: IpAddr = "::1".parse().unwrap();
+        let v4: IpAddr = "192.0.2.1".parse().unwrap();
+        assert_eq!((bind("::1"), bind("[::1]")), (Ok((v6, None)), Ok((v6, None))));
+        assert_eq!((bind("[::1]:0"), bind("192.0.2.1:9000")), (Ok((v6, Some(0))), Ok((v4, Some(9000)))));
+        for text in ["", "localhost", "[::1]:", "192.0.2.1:65536", ":9000", "1.2.3", "[::1"] {
+            assert!(bind(text).is_err(), "{text}");
         }
     }
 

@@ -36,6 +36,10 @@ pub struct Conn {
     pub mute: bool,
     /// Its machine wants no bytes for now.
     pub braked: bool,
+    /// Its machine wants no bytes until it says so.
+    pub paused: bool,
+    /// Its machine is told when nothing is queued any more.
+    pub tells: bool,
     /// It is in the list of connections that get a turn.
     pub listed: bool,
     pub queue: SendQueue,
@@ -53,6 +57,8 @@ impl Conn {
             hung_up: false,
             mute: false,
             braked: false,
+            paused: false,
+            tells: false,
             listed: false,
             queue: SendQueue::default(),
         }
@@ -60,7 +66,7 @@ impl Conn {
 
     /// Whether a turn could move something.
     pub fn is_ready(&self) -> bool {
-        let can_read = self.readable && !self.braked;
+        let can_read = self.readable && !self.braked && !self.paused;
         let can_write = self.writable && !self.queue.is_empty();
         if self.dialling { self.writable || self.readable } else { can_read || can_write }
     }

@@ -43,6 +43,17 @@ impl Reactor {
         match command {
             Command::Connect { conn, to } => self.dial(conn, to),
             Command::Send { conn, bytes } => self.enqueue(conn, |c| c.queue.push(bytes)),
+            Command::SendTold { conn, bytes } => self.enqueue(conn, |c| {
+                c.queue.push(bytes);
+                c.tells = true;
+            }),
+            Command::Read { conn, on } => {
+                if let Some(&key) = self.by_id.get(&conn) {
+                    self.conns[key].paused = !on;
+                    self.list(key);
+                }
+            }
+            Command::Answer { conn, .. } => log::error!("{conn:?}: an answer that nobody brought on its way"),
             Command::SendMany { conns, bytes } => {
                 for conn in conns {
                     self.enqueue(conn, |c| c.queue.push_shared(&bytes));

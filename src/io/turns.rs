@@ -103,6 +103,10 @@ impl Reactor {
                 let (blocks, bytes) = (left.blocks, left.bytes);
                 self.inputs.push_back(Queued::Sent { conn: conn.id, blocks, bytes, queued });
             }
+            Ok(_) if conn.tells && conn.queue.is_empty() => {
+                conn.tells = false;
+                self.inputs.push_back(Queued::Sent { conn: conn.id, blocks: 0, bytes: 0, queued: 0 });
+            }
             Ok(_) => {}
             Err(error) => {
                 log::trace!("{:?}: cannot send: {error}", conn.id);
@@ -118,7 +122,7 @@ impl Reactor {
     /// One read of at most what the machine wants.
     fn read_turn(&mut self, stage: &mut Stage<'_>, key: usize) {
         let Some(conn) = self.conns.get_mut(key) else { return };
-        if !conn.readable || conn.braked || conn.dialling {
+        if !conn.readable || conn.braked || conn.paused || conn.dialling {
             return;
         }
         let id = conn.id;

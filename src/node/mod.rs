@@ -1,14 +1,19 @@
 //! The hallway: one process's machines. Routes connections, deadlines and notes between them; the only machine
 //! that `io` drives.
 
+mod front;
 mod lobby;
 mod questions;
+mod server;
+mod sites;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
+pub use self::front::FrontOptions;
 use self::lobby::Lobby;
 use self::questions::Questions;
+pub use self::server::Server;
 use crate::base::limits::{READ_LEN, STOP_TIMEOUT};
 use crate::base::{ConnId, InfoHash, JobId, PeerId, Pool, Span, StoreId, Time, TorrentId};
 use crate::machine::{AddTorrent, Command, Completion, DiskError, DiskErrorKind, Input, Job, Machine, Note, Outbox};
@@ -21,6 +26,7 @@ enum Owner {
     /// It has not said yet what it wants.
     Lobby,
     Swarm(TorrentId),
+    Server,
 }
 
 pub struct Node {
@@ -29,6 +35,7 @@ pub struct Node {
     by_hash: BTreeMap<InfoHash, TorrentId>,
     owners: BTreeMap<ConnId, Owner>,
     lobby: Lobby,
+    server: Option<Box<Server>>,
     /// Who asked for a fetch or a look-up.
     jobs: BTreeMap<JobId, TorrentId>,
     /// Who asked UDP trackers.
@@ -51,6 +58,7 @@ impl Node {
             by_hash: BTreeMap::new(),
             owners: BTreeMap::new(),
             lobby: Lobby::default(),
+            server: None,
             jobs: BTreeMap::new(),
             questions: Questions::default(),
             deadlines: BTreeSet::new(),
@@ -130,7 +138,15 @@ impl Node {
         match self.owners.get(&conn) {
             Some(Owner::Swarm(id)) => self.hand(*id, now, Input::Received { conn, bytes }, out),
             Some(Owner::Lobby) => self.received_in_lobby(conn, bytes, now, out),
+            Some(Owner::Server) => self.received_by_server(conn, bytes, now, out),
             None => out.close(conn),
+        }
+    }
+
+    fn enter_lobby(&mut self, conn: ConnId, remote: SocketAddr, now: Time, out: &mut Outbox) {
+        self.owners.insert(conn, Owner::Lobby);
+        if let Some(shown_out) = self.lobby.enter(conn, remote, now) {
+            self.turn_away(shown_out, out);
         }
     }
 
@@ -224,6 +240,7 @@ impl Node {
         for conn in self.lobby.expire(now) {
             self.turn_away(conn, out);
         }
+        self.with_server(now, out, |server, out| server.on_deadline(now, out));
         if let Some((interval, due)) = self.watch
             && due <= now
         {
@@ -243,6 +260,7 @@ impl Node {
         for conn in self.lobby.clear() {
             self.turn_away(conn, out);
         }
+        self.with_server(now, out, |server, out| server.stop(out));
         let ids: Vec<TorrentId> = self.swarms.keys().copied().collect();
         for id in ids {
             self.hand(id, now, Input::Stop, out);
@@ -289,24 +307,25 @@ impl Machine for Node {
             Input::Accepted { conn, remote } => {
                 if self.stop_by.is_some() {
                     out.close(conn);
-                } else {
-                    self.owners.insert(conn, Owner::Lobby);
-                    if let Some(shown_out) = self.lobby.enter(conn, remote, now) {
-                        self.turn_away(shown_out, out);
-                    }
+                } else if !self.enter_server(conn, remote, now, out) {
+                    self.enter_lobby(conn, remote, now, out);
                 }
             }
             Input::Received { conn, bytes } => self.received(conn, bytes, now, out),
             Input::Connected { conn } | Input::Sent { conn, .. } => match self.owners.get(&conn) {
                 Some(Owner::Swarm(id)) => self.hand(*id, now, input, out),
+                Some(Owner::Server) => self.sent_by_server(conn, now, out),
                 Some(Owner::Lobby) => {}
                 None => out.close(conn),
             },
             Input::Closed { conn, .. } => match self.owners.remove(&conn) {
                 Some(Owner::Swarm(id)) => self.hand(id, now, input, out),
                 Some(Owner::Lobby) => self.lobby.remove(conn),
+                Some(Owner::Server) => self.with_server(now, out, |server, _| server.front.remove(conn)),
                 None => {}
             },
+            // Between machines, never from the driver.
+            Input::Request { .. } => {}
             Input::Datagram { from, bytes } => self.datagram(from, bytes, now, out),
             Input::Completed(completion) => self.completed(completion, now, out),
             Input::Note(note) => self.note(note, now, out),
@@ -328,12 +347,16 @@ impl Machine for Node {
         }
         let swarms = self.deadlines.first().map(|(due, _)| *due);
         let watch = self.watch.map(|(_, due)| due);
-        [swarms, watch, self.lobby.next_deadline(), self.stop_by].into_iter().flatten().min()
+        let server = self.server.as_ref().and_then(|server| server.next_deadline());
+        [swarms, watch, self.lobby.next_deadline(), server, self.stop_by].into_iter().flatten().min()
     }
 
     fn appetite(&self, conn: ConnId, pool: &Pool) -> usize {
         let swarm = match self.owners.get(&conn) {
             Some(Owner::Swarm(id)) => self.swarms.get(id),
+            Some(Owner::Server) => {
+                return self.server.as_ref().map_or(READ_LEN, |server| server.front.appetite(conn));
+            }
             Some(Owner::Lobby) | None => None,
         };
         swarm.map_or(READ_LEN, |swarm| swarm.appetite(conn, pool))
@@ -349,5 +372,6 @@ impl Machine for Node {
         assert_eq!(self.deadlines.len(), self.deadline_of.len(), "a stale deadline is in the heap");
         self.lobby.check();
         self.questions.check();
+        self.server.iter().for_each(|server| server.front.check());
     }
 }

@@ -349,7 +349,7 @@ impl Machine for Swarm {
                 self.torrent.stop(now, out);
             }
             Input::Datagram { from, bytes } => self.tracker_said(from, bytes, now, out),
-            Input::Note(_) => {}
+            Input::Note(_) | Input::Request { .. } => {}
         }
         self.do_later(now, out);
         self.count_jobs(before, out);

@@ -5,7 +5,8 @@ use crate::base::{InfoHash, PeerId};
 /// Bytes of a handshake.
 pub const LEN: usize = 68;
 
-const PROTOCOL: &[u8; 20] = b"\x13BitTorrent protocol";
+/// What every handshake begins with.
+pub const PROTOCOL: &[u8; 20] = b"\x13BitTorrent protocol";
 
 /// A handshake, either way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

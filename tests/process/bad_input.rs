@@ -14,7 +14,7 @@ fn usage_mistakes() {
     let table: &[(&[&str], &str)] = &[
         (&[], "no command"),
         (&["frob"], "unknown command `frob`"),
-        (&["serve"], "later version"),
+        (&["chat"], "later version"),
         (&["get"], "nothing given"),
         (&["get", "--frob", "x"], "--frob"),
         (&["get", "good.torrent", "--dir"], "--dir needs a value"),

@@ -220,6 +220,9 @@ impl World {
                     self.send_for(host, conn, [&block.head, payload].concat(), Some(block.len));
                 }
             }
+            Command::SendTold { .. } | Command::Read { .. } | Command::Answer { .. } => {
+                panic!("[commands] nobody serves here")
+            }
             Command::SendDatagram { .. } => panic!("[commands] nobody speaks UDP yet"),
             Command::Close { conn } => {
                 if let Some(&(conn, side)) = self.hosts[host].conns.get(&conn) {

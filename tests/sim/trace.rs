@@ -42,6 +42,7 @@ impl Trace {
             }
             Input::Closed { conn, reason } => self.number(conn.0 + ((4 + *reason as u64) << 40)),
             Input::Datagram { .. } => self.number(20),
+            Input::Request { .. } => self.number(25),
             Input::Note(_) => self.number(21),
             Input::Starving => self.number(22),
             Input::Deadline => self.number(23),
@@ -69,6 +70,7 @@ impl Trace {
                 self.number(conn.0 + (31 << 40));
                 self.bytes(bytes);
             }
+            Command::SendTold { .. } | Command::Read { .. } | Command::Answer { .. } => self.number(36 << 40),
             Command::SendMany { conns, bytes } => {
                 self.number(conns.len() as u64 + (32 << 40));
                 self.bytes(bytes);

@@ -1,0 +1,87 @@
+//! The half of the hallway that serves: the front door with its connections, and the machines behind it.
+
+use std::net::SocketAddr;
+
+use super::front::{Became, Front, FrontOptions};
+use super::sites::Sites;
+use super::{Node, Owner};
+use crate::base::{ConnId, Time};
+use crate::machine::{Command, Outbox};
+
+/// What a process that serves has besides its swarms.
+#[derive(Debug, Default)]
+pub struct Server {
+    pub front: Front,
+    pub sites: Sites,
+}
+
+impl Server {
+    pub fn new(options: FrontOptions) -> Server {
+        Server { front: Front::new(options), sites: Sites::default() }
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Time> {
+        self.front.next_deadline()
+    }
+
+    pub(super) fn on_deadline(&mut self, now: Time, out: &mut Outbox) {
+        self.front.expire(now, out);
+    }
+
+    pub(super) fn stop(&mut self, out: &mut Outbox) {
+        self.front.clear(out);
+    }
+}
+
+impl Node {
+    /// Makes this process a server: from now on every connection comes in by the front door.
+    pub fn serve(&mut self, server: Server) {
+        self.server = Some(Box::new(server));
+    }
+
+    /// Somebody comes in by the front door; false where there is none.
+    pub(super) fn enter_server(&mut self, conn: ConnId, remote: SocketAddr, now: Time, out: &mut Outbox) -> bool {
+        let Some(server) = &mut self.server else { return false };
+        if server.front.enter(conn, remote, now) {
+            self.owners.insert(conn, Owner::Server);
+        } else {
+            out.close(conn);
+        }
+        true
+    }
+
+    /// Bytes of a guest; one that turns out to be a peer goes to the lobby with what it said.
+    pub(super) fn received_by_server(&mut self, conn: ConnId, bytes: &[u8], now: Time, out: &mut Outbox) {
+        let mut became = Became::Held;
+        self.with_server(now, out, |server, out| {
+            server.sites.traffic = server.front.numbers();
+            became = server.front.received(conn, bytes, now, &mut server.sites, out);
+        });
+        if let Became::Peer(remote, first_bytes) = became {
+            self.owners.remove(&conn);
+            if self.swarms.is_empty() {
+                return out.close(conn);
+            }
+            self.enter_lobby(conn, remote, now, out);
+            self.received(conn, &first_bytes, now, out);
+        }
+    }
+
+    /// What was queued for a guest has left.
+    pub(super) fn sent_by_server(&mut self, conn: ConnId, now: Time, out: &mut Outbox) {
+        self.with_server(now, out, |server, out| server.front.sent(conn, now, &mut server.sites, out));
+    }
+
+    /// Lets the server do something, and takes note of what came out.
+    pub(super) fn with_server(&mut self, now: Time, out: &mut Outbox, act: impl FnOnce(&mut Server, &mut Outbox)) {
+        let Some(server) = &mut self.server else { return };
+        let before = out.commands.len();
+        act(server, out);
+        server.front.answers(before, now, &mut server.sites, out);
+        for command in &out.commands[before..] {
+            if let Command::Close { conn } = command {
+                self.owners.remove(conn);
+            }
+        }
+    }
+}
