@@ -39,19 +39,20 @@ impl Choker {
         rng: &mut fastrand::Rng,
     ) -> Vec<ConnId> {
         self.next_round = now + ROUND;
-        let mut candidates: Vec<(u64, bool, ConnId)> = peers
+        let mut candidates: Vec<(bool, u64, bool, ConnId)> = peers
             .filter(|peer| peer.is_open() && peer.peer_interested)
             .map(|peer| {
                 let rate = if is_complete { peer.up.rate.per_s(now) } else { peer.down.rate.per_s(now) };
                 // Anti-snubbing: who owes us blocks gets none by rate.
                 let rate = if peer.down.is_snubbed { 0 } else { rate };
-                (rate, !peer.am_choking, peer.conn)
+                // Who says that it wants nothing and is interested all the same comes last.
+                (!peer.wants_nothing(), rate, !peer.am_choking, peer.conn)
             })
             .collect();
         // Equals keep their slot, so that nobody is choked for nothing.
         candidates.sort_unstable_by_key(|candidate| std::cmp::Reverse(*candidate));
-        let mut chosen: Vec<ConnId> = candidates.iter().take(SLOTS).map(|(_, _, conn)| *conn).collect();
-        let others: Vec<ConnId> = candidates.iter().skip(SLOTS).map(|(_, _, conn)| *conn).collect();
+        let mut chosen: Vec<ConnId> = candidates.iter().take(SLOTS).map(|candidate| candidate.3).collect();
+        let others: Vec<ConnId> = candidates.iter().skip(SLOTS).map(|candidate| candidate.3).collect();
         let is_still_there = self.optimistic.is_some_and(|conn| others.contains(&conn));
         if self.round_count.is_multiple_of(OPTIMISTIC_ROUNDS) || !is_still_there {
             self.optimistic = (!others.is_empty()).then(|| others[rng.usize(..others.len())]);

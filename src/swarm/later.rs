@@ -45,6 +45,9 @@ impl Swarm {
                 }
             }
             Later::Completed => {
+                for peer in self.peers.values_mut() {
+                    self.torrent.tell_upload_only(peer, self.us.port, now, out);
+                }
                 // The numbers first, so that the application has the last ones when it hears the news.
                 if self.torrent.was_incomplete && !self.torrent.was_told_complete {
                     self.contacts.announcer.complete(now);

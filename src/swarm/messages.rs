@@ -54,6 +54,7 @@ impl Torrent {
             bytes.extend_from_slice(&Handshake::new(self.metainfo.info_hash, our_id).to_bytes());
         }
         self.greet(peer, port, &mut bytes);
+        peer.told_upload_only = self.picker.is_complete();
         peer.last_sent = now;
         if !bytes.is_empty() {
             out.send(peer.conn, bytes);
@@ -71,15 +72,36 @@ impl Torrent {
             _ => Message::Bitfield(have.as_bytes()).write(bytes),
         }
         if peer.has_extensions {
-            let ours = Ours {
-                client: CLIENT,
-                port,
-                metadata_len: Some(self.metainfo.info.len()),
-                has_pex: false,
-                reqq: WANTED_MAX,
-            };
-            Message::Extended(extension::HANDSHAKE, &ours.to_bytes()).write(bytes);
+            self.introduce(port, bytes);
         }
+    }
+
+    /// Our handshake of the extension protocol.
+    fn introduce(&self, port: u16, bytes: &mut Vec<u8>) {
+        let ours = Ours {
+            client: CLIENT,
+            port,
+            metadata_len: Some(self.metainfo.info.len()),
+            has_pex: false,
+            reqq: WANTED_MAX,
+            upload_only: self.picker.is_complete(),
+        };
+        Message::Extended(extension::HANDSHAKE, &ours.to_bytes()).write(bytes);
+    }
+
+    /// Tells a peer that we want nothing more (BEP 21), in its own way: clients that have no message for it hear our
+    /// handshake once more, as BEP 10 allows.
+    pub fn tell_upload_only(&self, peer: &mut Peer, port: u16, now: Time, out: &mut Outbox) {
+        if !peer.is_open() || !peer.has_extensions || std::mem::replace(&mut peer.told_upload_only, true) {
+            return;
+        }
+        let mut bytes = Vec::new();
+        match peer.upload_only_number {
+            0 => self.introduce(port, &mut bytes),
+            number => Message::Extended(number, &[1]).write(&mut bytes),
+        }
+        peer.last_sent = now;
+        out.send(peer.conn, bytes);
     }
 
     pub fn on_event(&mut self, peer: &mut Peer, event: Event<'_>, now: Time, out: &mut Outbox) -> Result<(), Fault> {
@@ -145,7 +167,7 @@ impl Torrent {
 
     fn on_interested(&mut self, peer: &mut Peer, now: Time, out: &mut Outbox) {
         peer.peer_interested = true;
-        if self.free_slots > 0 && peer.am_choking && self.may_serve() {
+        if self.free_slots > 0 && peer.am_choking && self.may_serve() && !peer.wants_nothing() {
             self.free_slots -= 1;
             self.unchoke(peer, now, out);
         }
@@ -225,9 +247,16 @@ impl Torrent {
                     peer.down.bound(reqq);
                 }
                 peer.ut_metadata = theirs.ut_metadata;
+                peer.upload_only_number = theirs.upload_only_number;
+                peer.is_upload_only = theirs.upload_only;
                 peer.listen_port = theirs.port;
                 if let Some(client) = theirs.client {
                     log::debug!("{} is {}", peer.remote, client.escape_debug());
+                }
+            }
+            extension::UPLOAD_ONLY => {
+                if let [told] = body {
+                    peer.is_upload_only = *told != 0;
                 }
             }
             extension::UT_METADATA if peer.ut_metadata != 0 => {

@@ -64,6 +64,12 @@ pub struct Peer {
     pub has_extensions: bool,
     /// Their number for `ut_metadata`; 0: none.
     pub ut_metadata: u8,
+    /// Their number for `upload_only`; 0: none.
+    pub upload_only_number: u8,
+    /// It wants nothing more (BEP 21), though it may not have everything.
+    pub is_upload_only: bool,
+    /// It was told that we want nothing more.
+    pub told_upload_only: bool,
     /// The TCP port it says others reach it at.
     pub listen_port: Option<u16>,
     /// Its number in `blame`.
@@ -102,6 +108,9 @@ impl Peer {
             has_fast: false,
             has_extensions: false,
             ut_metadata: 0,
+            upload_only_number: 0,
+            is_upload_only: false,
+            told_upload_only: false,
             listen_port: None,
             sender: 0,
             decoder: Decoder::new(piece_count),
@@ -129,6 +138,11 @@ impl Peer {
     pub fn is_seed(&self) -> bool {
         matches!(self.has, Has::All)
     }
+
+    /// It has all it wants: nothing, or only a part, of the torrent is missing there.
+    pub fn wants_nothing(&self) -> bool {
+        self.is_seed() || self.is_upload_only
+    }
 }
 
 /// The peer's fault (error family 1): hang up, count, log at debug.
@@ -148,6 +162,8 @@ pub enum Fault {
     Timeout(&'static str),
     /// We are both complete.
     BothSeeds,
+    /// Both sides have all they want, which may change.
+    BothSated,
     /// Our side ended it for its own reasons.
     NotNeeded(&'static str),
 }
@@ -164,6 +180,7 @@ impl std::fmt::Display for Fault {
             Fault::Unexpected(what) => write!(f, "must not send {what}"),
             Fault::Timeout(what) => write!(f, "timed out: {what}"),
             Fault::BothSeeds => f.write_str("is complete, like us"),
+            Fault::BothSated => f.write_str("has all it wants, like us"),
             Fault::NotNeeded(why) => f.write_str(why),
         }
     }

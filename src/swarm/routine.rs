@@ -143,8 +143,8 @@ fn look_after(torrent: &mut Torrent, peer: &mut Peer, now: Time, out: &mut Outbo
     } else if now.since(peer.useless_since) >= USELESS_TIMEOUT {
         return Err(Fault::Timeout("neither side wants anything"));
     }
-    if torrent.is_complete && peer.is_seed() {
-        return Err(Fault::BothSeeds);
+    if torrent.is_complete && peer.wants_nothing() {
+        return Err(if peer.is_seed() { Fault::BothSeeds } else { Fault::BothSated });
     }
     if now.since(peer.last_sent) >= KEEP_ALIVE {
         peer.last_sent = now;

@@ -1,10 +1,12 @@
-//! The extension protocol (BEP 10): its handshake.
+//! The extension protocol (BEP 10): its handshake, which also says who wants nothing more (BEP 21).
 
 use super::bencode::{self, Writer};
 
 /// Our numbers, told in the handshake.
 pub const UT_METADATA: u8 = 1;
 pub const UT_PEX: u8 = 2;
+/// By this message libtorrent tells that its word in the handshake changed.
+pub const UPLOAD_ONLY: u8 = 3;
 /// Extended number 0 is the handshake itself.
 pub const HANDSHAKE: u8 = 0;
 
@@ -20,6 +22,8 @@ pub struct Ours<'a> {
     pub has_pex: bool,
     /// Requests we hold for this peer at most.
     pub reqq: usize,
+    /// We want nothing more.
+    pub upload_only: bool,
 }
 
 impl Ours<'_> {
@@ -27,6 +31,7 @@ impl Ours<'_> {
     pub fn to_bytes(&self) -> Vec<u8> {
         Writer::dict_bytes(|d| {
             d.dict("m", |m| {
+                m.int("upload_only", i64::from(UPLOAD_ONLY));
                 m.int("ut_metadata", i64::from(UT_METADATA));
                 if self.has_pex {
                     m.int("ut_pex", i64::from(UT_PEX));
@@ -39,6 +44,8 @@ impl Ours<'_> {
                 d.int("p", i64::from(self.port));
             }
             d.int("reqq", self.reqq as i64);
+            // Said in every handshake, since a later one takes the place of an earlier one.
+            d.int("upload_only", i64::from(self.upload_only));
             d.bytes("v", self.client);
         })
     }
@@ -51,6 +58,10 @@ pub struct Theirs {
     pub ut_metadata: u8,
     /// Their number for `ut_pex`; 0 means not supported.
     pub ut_pex: u8,
+    /// Their number for `upload_only`; 0 means not supported.
+    pub upload_only_number: u8,
+    /// They want nothing more (BEP 21).
+    pub upload_only: bool,
     /// Bytes of the info dictionary, where it has it.
     pub metadata_len: Option<u32>,
     /// The TCP port they listen on.
@@ -75,6 +86,8 @@ impl Theirs {
         Some(Theirs {
             ut_metadata: number("ut_metadata"),
             ut_pex: number("ut_pex"),
+            upload_only_number: number("upload_only"),
+            upload_only: int("upload_only").is_some_and(|told| told != 0),
             metadata_len: int("metadata_size").and_then(|len| u32::try_from(len).ok()).filter(|len| *len > 0),
             port: int("p").and_then(|port| u16::try_from(port).ok()).filter(|port| *port != 0),
             reqq: int("reqq").and_then(|reqq| u32::try_from(reqq).ok()).filter(|reqq| *reqq > 0),
@@ -89,13 +102,16 @@ mod tests {
 
     #[test]
     fn our_handshake_reads_back() {
-        let ours = Ours { client: "peerlink 0.1.0", port: 6881, metadata_len: Some(100), has_pex: true, reqq: 500 };
+        let (client, port, metadata_len) = ("peerlink 0.1.0", 6881, Some(100));
+        let ours = Ours { client, port, metadata_len, has_pex: true, reqq: 500, upload_only: true };
         let theirs = Theirs::from_bytes(&ours.to_bytes()).unwrap();
         assert_eq!(
             theirs,
             Theirs {
                 ut_metadata: UT_METADATA,
                 ut_pex: UT_PEX,
+                upload_only_number: UPLOAD_ONLY,
+                upload_only: true,
                 metadata_len: Some(100),
                 port: Some(6881),
                 reqq: Some(500),

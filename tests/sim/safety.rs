@@ -268,6 +268,10 @@ impl Safety {
                 }
                 Msg::HaveAll => (0..ledger.verified.len() as u32).for_each(|index| ledger.claims(index, disk)),
                 Msg::HaveNone => {}
+                Msg::Extended(..) => {
+                    let is_right = !tap.told_upload_only || ledger.is_complete();
+                    assert!(is_right, "[upload-only] said before everything is verified");
+                }
                 Msg::Piece { index, begin, payload } => ledger.serves(index, begin, &payload),
                 _ => {}
             }
@@ -393,6 +397,9 @@ impl Safety {
             .find(|&piece| ledger.wanted[piece.at()] && !volume.holds(&ledger.layout, piece, &ledger.content));
         assert_eq!(wrong, None, "[complete] a piece's stored bytes are wrong");
         assert!(volume.is_synced(), "[complete] said before the data was synced");
+        let taps = || self.taps.values().filter(|tap| tap.torrent == Some(torrent) && tap.extended());
+        let untold = taps().filter(|tap| !tap.told_upload_only).count();
+        assert_eq!(untold, 0, "[upload-only] {untold} peers do not know that we want nothing more");
     }
 
     /// After a clean stop everything that was lent is home.
@@ -409,6 +416,9 @@ impl Safety {
         let is_complete = |torrent: usize| self.ledgers[&torrent].is_complete();
         let eager = self.taps.values().find(|tap| tap.am_interested && tap.torrent.is_some_and(is_complete));
         assert!(eager.is_none(), "[wire] interested although everything is here");
+        let is_idle = |tap: &&Tap| tap.peer_wants_nothing(now) && tap.torrent.is_some_and(is_complete);
+        let idle = self.taps.values().filter(is_idle).count();
+        assert_eq!(idle, 0, "[upload-only] {idle} connections where neither side wants anything");
         self.taps.values().for_each(|tap| tap.check_debts(now, Span::secs(10), true));
     }
 }

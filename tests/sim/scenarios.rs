@@ -306,6 +306,23 @@ fn power_cut_and_resume() {
 }
 
 #[test]
+fn who_wants_nothing_more_is_not_kept() {
+    // Two that have the part they want, of which the other has none (BEP 21): neither keeps the other or the seed.
+    let mut world = world_of(37, Shape::multi("two", &[1_500_000, 1_500_000], PIECE));
+    let first = leech(&mut world, &[0]);
+    let second = leech(&mut world, &[0, first]);
+    for (host, wanted) in [(first, vec![true, false]), (second, vec![false, true])] {
+        world.node_mut(host).tasks[0].wanted = wanted;
+    }
+    world.run_to_completion(Time::ZERO);
+    assert!(completed_at(&world, second) < secs(12), "{:?}", completed_at(&world, second));
+    world.run(world.now + Span::secs(3), |_| false);
+    let open = world.hosts.iter().map(|host| host.conns.len()).sum::<usize>();
+    assert_eq!(open, 0, "connections that nobody needs");
+    world.close_down();
+}
+
+#[test]
 fn endgame_with_a_stalled_peer() {
     let mut world = world(30);
     let stalled = actor(&mut world, Habit::Stalled(20));

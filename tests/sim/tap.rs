@@ -32,6 +32,11 @@ pub struct Tap {
     /// Pieces the peer says it has.
     pub has: BTreeSet<u32>,
     has_all: bool,
+    /// Either side said that it wants nothing more (BEP 21).
+    pub told_upload_only: bool,
+    peer_upload_only: bool,
+    /// When it last said anything about what it has or wants.
+    told_at: Time,
     told_pieces: bool,
     pub peer_choking: Flag,
     am_choking: Flag,
@@ -96,6 +101,16 @@ impl Tap {
         self.theirs.as_ref().map(|theirs| theirs.peer_id)
     }
 
+    /// Both sides speak the extension protocol.
+    pub fn extended(&self) -> bool {
+        [&self.ours, &self.theirs].iter().all(|h| h.as_ref().is_some_and(Handshake::extensions))
+    }
+
+    /// It has everything, or said that it wants nothing more, and that for longer than it takes to hang up.
+    pub fn peer_wants_nothing(&self, now: Time) -> bool {
+        (self.has_all || self.peer_upload_only) && now.since(self.told_at) > Span::secs(3)
+    }
+
     pub fn peer_has(&self, index: u32) -> bool {
         self.has_all || self.has.contains(&index)
     }
@@ -114,6 +129,9 @@ impl Tap {
         let piece_count = verified.len() as u32;
         if self.broken {
             return Heard::Nothing;
+        }
+        if matches!(msg, Msg::HaveAll | Msg::Bitfield(_) | Msg::Extended(..)) {
+            self.told_at = now;
         }
         match msg {
             Msg::Handshake(handshake) => {
@@ -159,6 +177,7 @@ impl Tap {
                 self.cancelled.remove(&range);
                 return Heard::Block { range, asked };
             }
+            Msg::Extended(number, body) => self.peer_upload_only = upload_only(*number, body, self.peer_upload_only),
             Msg::Reject(range) if self.asked.remove(range).is_some() => return Heard::Lost(vec![*range]),
             _ => {}
         }
@@ -214,9 +233,9 @@ impl Tap {
                 self.allowed_them.insert(*index);
             }
             Msg::Suggest(_) => assert!(self.fast(), "[fast] suggest to a peer without BEP 6"),
-            Msg::Extended(..) => {
-                let both = [&self.ours, &self.theirs].iter().all(|h| h.as_ref().is_some_and(Handshake::extensions));
-                assert!(both, "[wire] an extended message to a peer without BEP 10");
+            Msg::Extended(number, body) => {
+                assert!(self.extended(), "[wire] an extended message to a peer without BEP 10");
+                self.told_upload_only = upload_only(*number, body, self.told_upload_only);
             }
             Msg::Have(_) | Msg::KeepAlive | Msg::Port(_) => {}
             Msg::Other(id, _) => panic!("[wire] message {id} from a node"),
@@ -289,5 +308,14 @@ impl Tap {
         let asked = self.asked.get(range).copied().unwrap_or(now);
         let is_coming = self.rx.block_under_way() == Some(*range);
         !may || is_coming || now.since(self.last_payload.max(asked)) >= Span::secs(19)
+    }
+}
+
+/// What is known of a side's wishes after an extended message: a handshake says it anew, or a message of one byte.
+fn upload_only(number: u8, body: &[u8], before: bool) -> bool {
+    match (number, body) {
+        (0, body) => body.windows(16).any(|window| window == b"11:upload_onlyi1"),
+        (_, [told]) => *told != 0,
+        _ => before,
     }
 }
