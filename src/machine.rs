@@ -265,6 +265,8 @@ pub enum Note {
     Watch { interval: Span },
     /// Driver to node: peers reach us at this TCP port.
     Listening { port: u16 },
+    /// Driver to node: so many connections can be open at once.
+    Room { conns: usize },
     /// Node to application: the state of a torrent.
     Row(Box<Row>),
     /// Node to application: everything wanted of this torrent is on disk, verified and saved.
@@ -432,6 +434,11 @@ pub trait Machine {
     /// How many bytes this connection may read now: [`crate::base::limits::READ_LEN`], or the rest of the block it
     /// is in when the pool is short, or 0 (the brake).
     fn appetite(&self, conn: ConnId, pool: &Pool) -> usize;
+
+    /// Whether somebody who dials us should be let in now; until then callers wait in the kernel's queue.
+    fn accepts(&self, _now: Time) -> bool {
+        true
+    }
 
     /// Panics where an invariant is broken. The simulator calls it after every input.
     fn check(&self) {}

@@ -90,6 +90,8 @@ command! {
     #[argh(option)] bind: Vec<String>,
     /// most peers at once per torrent (default: 100)
     #[argh(option)] max_peers: Option<String>,
+    /// most peers at once of all torrents (default: 200)
+    #[argh(option)] max_connections: Option<String>,
     /// send at most this much payload per second over all torrents: 500K, 2M (0: no limit)
     #[argh(option, short = 'u')] up_limit: Option<String>,
     /// fetch at most this much payload per second over all torrents: 500K, 2M (0: no limit)
@@ -150,6 +152,8 @@ command! {
     #[argh(option)] bind: Vec<String>,
     /// most peers at once per torrent (default: 100)
     #[argh(option)] max_peers: Option<String>,
+    /// most peers at once of all torrents (default: 200)
+    #[argh(option)] max_connections: Option<String>,
     /// send at most this much payload per second over all torrents: 500K, 2M (0: no limit)
     #[argh(option, short = 'u')] up_limit: Option<String>,
     /// fetch at most this much payload per second over all torrents: 500K, 2M (0: no limit)

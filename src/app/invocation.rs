@@ -182,7 +182,7 @@ mod tests {
                 seen.push(long.to_string());
             }
         }
-        for setting in &SETTINGS {
+        for setting in SETTINGS {
             assert!(seen.iter().any(|flag| flag == setting.name), "no command knows {}", setting.name);
         }
     }

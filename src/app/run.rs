@@ -64,6 +64,7 @@ pub fn run(
     let (seed, key, peer_id) = identity()?;
     log::debug!("peer id {peer_id:?}, seed {seed}");
     let mut node = Node::new(peer_id, key);
+    node.allow_connections(settings.count("max-connections").unwrap_or(limits::CONNECTIONS_MAX as u64) as usize);
     let followed = items.iter().map(|item| Followed::new(item.metainfo.clone(), item.dir.clone(), &item.wanted));
     let mut follow = Follow::new(purpose, style, followed.collect()).until(Enough::of(settings));
     handle.note(Note::Watch { interval: if style.live { ROWS.0 } else { ROWS.1 } });
@@ -129,6 +130,7 @@ fn start(settings: &Settings, state_dir: PathBuf, torrent_count: usize) -> Resul
     options.upload_credits = scaled(u64::from(options.upload_credits), 32);
     // Blocks on their way in and out, and what every torrent may ask for at once: open, check, save, close.
     options.job_slots = options.pool_blocks + options.upload_credits as usize + 64 + 4 * torrent_count;
+    options.torrents = torrent_count;
     let bind = settings.list("bind").iter().filter_map(|text| values::bind(text).ok());
     options.bind = bind.map(|(ip, _)| ip).collect();
     options.port = settings.count("port").map(|port| port as u16);

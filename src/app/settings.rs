@@ -60,7 +60,7 @@ impl Settings {
     /// The first bad value, its name and where it was found.
     pub fn resolve(given: &Given, environment: Environment<'_>, file: &ConfigFile) -> Result<Settings, Failure> {
         let mut by_name = BTreeMap::new();
-        for setting in &SETTINGS {
+        for setting in SETTINGS {
             let effective = layered(setting, given, environment, file);
             for value in &effective.values {
                 setting.kind.check(value).map_err(|why| bad(setting, &effective.origin, &why))?;

@@ -115,7 +115,7 @@ const fn row(
 }
 
 /// Every setting there is, in the order in which `peerlink config` shows them.
-pub const SETTINGS: [Setting; 40] = [
+pub const SETTINGS: &[Setting] = &[
     row("dir", Some('d'), Kind::Text, ".", "a folder"),
     row("state-dir", None, Kind::Text, "", "a folder"),
     Setting { is_key: false, ..row("config", Some('c'), Kind::Text, "", "a file") },
@@ -125,6 +125,7 @@ pub const SETTINGS: [Setting; 40] = [
     row("tracker", Some('t'), Kind::Urls, "", "one or more URLs"),
     row("announce-all", None, Kind::Switch, "false", ""),
     row("max-peers", None, Kind::Count { min: 1, max: 10_000 }, "100", "a number"),
+    row("max-connections", None, Kind::Count { min: 4, max: 100_000 }, "200", "a number"),
     row("up-limit", Some('u'), Kind::Size { min: 0 }, "0", "bytes per second such as 500K"),
     row("down-limit", None, Kind::Size { min: 0 }, "0", "bytes per second such as 500K"),
     row("memory", None, Kind::Size { min: 4 << 20 }, "32M", "a size, at least 4M"),

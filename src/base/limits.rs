@@ -72,10 +72,14 @@ pub const MESSAGE_LEN: u32 = 32 * 1024;
 pub const WANTED_MAX: usize = 500;
 /// Peers of one torrent.
 pub const PEERS_MAX: usize = 100;
+/// Peers of all torrents, where neither a person nor descriptors say otherwise (as libtorrent and transmission).
+pub const CONNECTIONS_MAX: usize = 200;
 /// Connections waiting for their handshake, inbound, of all torrents.
 pub const LOBBY_MAX: usize = 200;
-/// Dials under way at once: home routers keep small tables.
+/// Dials under way at once, of all torrents: home routers keep small tables.
 pub const HALF_OPEN_MAX: usize = 16;
+/// New dials per second of all torrents in the long run, for the same reason (libtorrent 30, transmission 18).
+pub const DIALS_PER_S: u64 = 25;
 /// Addresses kept per torrent.
 pub const KNOWN_MAX: usize = 1000;
 /// Wait before a failing address is dialled again, times its failures.

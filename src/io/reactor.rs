@@ -52,6 +52,8 @@ pub struct Options {
     pub mail_slots: usize,
     /// Connections at once; None: what `RLIMIT_NOFILE` leaves.
     pub conns_max: Option<usize>,
+    /// Torrents that are expected: each keeps descriptors of its own.
+    pub torrents: usize,
     /// Certificates and bounds of the web threads.
     pub web: web::Options,
 }
@@ -74,6 +76,7 @@ impl Options {
             job_slots: JOB_SLOTS,
             mail_slots: MAIL_SLOTS,
             conns_max: None,
+            torrents: 1,
             web: web::Options::default(),
         }
     }
@@ -87,8 +90,6 @@ const MAIL_SLOTS: usize = 256;
 const NOTE_SLOTS: usize = 256;
 /// Readiness events taken per poll.
 const EVENTS: usize = 256;
-/// Descriptors besides connections and payload files: sockets of the web threads, state files, terminal, pollers.
-const RESERVE: usize = 48;
 /// Extra time after [`limits::STOP_TIMEOUT`] for the last completions to come in.
 const STOP_GRACE: Span = Span::millis(500);
 /// While blocks are on their way through disk and hashers, or connections are braked, the loop looks at least this
@@ -228,9 +229,8 @@ impl Reactor {
         for (at, socket) in doors.udp.iter_mut().enumerate() {
             poll.registry().register(socket, Token(UDP + at), Interest::READABLE).map_err(trouble)?;
         }
-        let descriptors = descriptors::raise();
-        let open_files = options.open_files.min(descriptors / 4).max(1);
-        let conns_max = options.conns_max.unwrap_or_else(|| descriptors.saturating_sub(open_files + RESERVE).max(1));
+        let room = descriptors::divide(options.open_files, options.torrents);
+        let (open_files, conns_max) = (room.open_files, options.conns_max.unwrap_or(room.conns));
         let (sender, mailbox) = mailbox(Arc::clone(&bell), options.mail_slots);
         let workers = Workers::start(&options, open_files, &sender).map_err(trouble)?;
         let (notes_in, notes) = bounded(NOTE_SLOTS);
@@ -294,6 +294,7 @@ impl Reactor {
         let mut events = Events::with_capacity(EVENTS);
         let port = self.doors.port;
         self.feed(&mut stage, Input::Note(Note::Listening { port }));
+        self.feed(&mut stage, Input::Note(Note::Room { conns: self.conns_max }));
         loop {
             self.wait(&stage, &mut events)?;
             for event in &events {

@@ -203,9 +203,8 @@ impl Reactor {
 
     /// One accept; any error ends the turn.
     fn accept(&mut self, stage: &mut Stage<'_>, at: usize) {
-        if self.conns.len() >= self.conns_max {
-            self.pause_accepting("too many connections");
-            return;
+        if self.conns.len() >= self.conns_max || !stage.machine.accepts(self.clock.now()) {
+            return self.pause_accepting();
         }
         match self.doors.tcp[at].accept() {
             Ok((stream, remote)) => {
@@ -222,15 +221,17 @@ impl Reactor {
             // The caller gave up before we came: the next one may be fine.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => self.pause_accepting(&error.to_string()),
+            Err(error) => {
+                if self.accept_backoff == Span::ZERO {
+                    log::warn!("not accepting connections for a moment: {error}");
+                }
+                self.pause_accepting();
+            }
         }
     }
 
-    /// Without descriptors the listener stays readable: wait instead of spinning.
-    fn pause_accepting(&mut self, why: &str) {
-        if self.accept_backoff == Span::ZERO {
-            log::warn!("not accepting connections for a moment: {why}");
-        }
+    /// With callers that nobody lets in, the listener stays readable: wait instead of spinning.
+    fn pause_accepting(&mut self) {
         self.accept_backoff = self.accept_backoff.times(2).clamp(BACKOFF_FIRST, BACKOFF_MAX);
         self.accept_after = Some(self.clock.now() + self.accept_backoff);
     }

@@ -6,8 +6,12 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use crate::base::address::unmapped;
 use crate::base::limits::{HANDSHAKE_TIMEOUT, LOBBY_MAX};
-use crate::base::{ConnId, InfoHash, Time};
+use crate::base::{ConnId, InfoHash, Span, Time};
 use crate::wire::handshake::{self, Gather};
+
+/// Everybody has this long to say something before it can be shown out for another: handshakes follow at the heels of
+/// the connection.
+const GRACE: Span = Span::millis(100);
 
 #[derive(Debug)]
 struct Waiting {
@@ -27,26 +31,49 @@ pub struct Guest {
     pub bytes: [u8; handshake::LEN],
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Lobby {
     waiting: BTreeMap<ConnId, Waiting>,
+    max: usize,
+}
+
+impl Default for Lobby {
+    fn default() -> Lobby {
+        Lobby { waiting: BTreeMap::new(), max: LOBBY_MAX }
+    }
 }
 
 impl Lobby {
+    /// There is room for so many; who is here stays.
+    pub fn bound(&mut self, max: usize) {
+        self.max = max.clamp(1, LOBBY_MAX);
+    }
+
+    /// Whether a newcomer can enter without anybody being shown out before its time.
+    pub fn accepts(&self, now: Time) -> bool {
+        self.waiting.len() < self.max || self.cheapest(now).is_some()
+    }
+
     /// A newcomer. Gives who is shown out for it when the lobby is full.
     pub fn enter(&mut self, conn: ConnId, remote: SocketAddr, now: Time) -> Option<ConnId> {
-        let out = if self.waiting.len() < LOBBY_MAX { None } else { self.show_out() };
+        let out = if self.waiting.len() < self.max { None } else { self.show_out(now) };
         self.waiting.insert(conn, Waiting { remote, since: now, has_spoken: false, gather: Gather::default() });
         out
     }
 
-    /// Takes out whoever costs least to lose: the longest-waiting one that said nothing; where all have begun to
-    /// speak, the longest-waiting one of the household that has most here.
-    pub fn show_out(&mut self) -> Option<ConnId> {
-        let silent = self.waiting.iter().find(|(_, waiting)| !waiting.has_spoken).map(|(conn, _)| *conn);
-        let conn = silent.or_else(|| self.first_of_largest())?;
+    fn show_out(&mut self, now: Time) -> Option<ConnId> {
+        let conn = self.cheapest(now).or_else(|| self.waiting.keys().next().copied())?;
         self.waiting.remove(&conn);
         Some(conn)
+    }
+
+    /// Whoever costs least to lose: the longest-waiting one that said nothing; where all have begun to speak, the
+    /// longest-waiting one of the household that has most here. Nobody before its time.
+    fn cheapest(&self, now: Time) -> Option<ConnId> {
+        let had_time =
+            |conn: &ConnId| self.waiting.get(conn).is_some_and(|waiting| now.since(waiting.since) >= GRACE);
+        let silent = self.waiting.iter().find(|(_, waiting)| !waiting.has_spoken).map(|(conn, _)| *conn);
+        silent.filter(had_time).or_else(|| self.first_of_largest().filter(had_time))
     }
 
     fn first_of_largest(&self) -> Option<ConnId> {
@@ -120,6 +147,8 @@ mod tests {
         SocketAddr::from(([192, 0, 2, household], 6881))
     }
 
+    const LATER: Time = Time(1_000_000);
+
     fn full_of(households: impl Fn(u64) -> u8) -> Lobby {
         let mut lobby = Lobby::default();
         for number in 0..LOBBY_MAX as u64 {
@@ -139,13 +168,25 @@ mod tests {
         let mut lobby = full_of(|_| 1);
         speak(&mut lobby, 0);
         speak(&mut lobby, 2);
-        assert_eq!(lobby.enter(newcomer, from(1), Time(1_000)), Some(ConnId(1)));
-        assert_eq!(lobby.enter(ConnId(newcomer.0 + 1), from(1), Time(1_000)), Some(ConnId(3)));
+        assert_eq!(lobby.enter(newcomer, from(1), LATER), Some(ConnId(1)));
+        assert_eq!(lobby.enter(ConnId(newcomer.0 + 1), from(1), LATER), Some(ConnId(3)));
         lobby.check();
         // All have begun to speak: the household with most here loses its first.
         let mut lobby = full_of(|number| if number % 3 == 0 { 1 } else { 2 });
         (0..newcomer.0).for_each(|conn| speak(&mut lobby, conn));
-        assert_eq!(lobby.enter(newcomer, from(3), Time(1_000)), Some(ConnId(1)));
+        assert_eq!(lobby.enter(newcomer, from(3), LATER), Some(ConnId(1)));
+        lobby.check();
+    }
+
+    #[test]
+    fn nobody_leaves_before_its_time() {
+        let mut lobby = full_of(|_| 1);
+        assert!(!lobby.accepts(Time(1_000)) && lobby.accepts(LATER));
+        lobby.bound(LOBBY_MAX / 2);
+        assert!(lobby.enter(ConnId(1_000), from(1), LATER).is_some());
+        // Those that have begun to speak leave when the silent ones are too new.
+        (0..LOBBY_MAX as u64).for_each(|conn| speak(&mut lobby, conn));
+        assert_eq!(lobby.enter(ConnId(1_001), from(1), LATER), Some(ConnId(1)));
         lobby.check();
     }
 

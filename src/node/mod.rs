@@ -1,8 +1,11 @@
 //! The hallway: one process's machines. Routes connections, deadlines and notes between them; the only machine
 //! that `io` drives.
 
+mod deal;
 mod front;
+mod hand;
 mod lobby;
+mod places;
 mod questions;
 mod server;
 mod sites;
@@ -12,11 +15,12 @@ use std::net::SocketAddr;
 
 pub use self::front::FrontOptions;
 use self::lobby::Lobby;
+use self::places::Places;
 use self::questions::Questions;
 pub use self::server::Server;
 use crate::base::limits::{READ_LEN, STOP_TIMEOUT};
 use crate::base::{ConnId, InfoHash, JobId, PeerId, Pool, Span, StoreId, Time, TorrentId};
-use crate::machine::{AddTorrent, Command, Completion, DiskError, DiskErrorKind, Input, Job, Machine, Note, Outbox};
+use crate::machine::{AddTorrent, Completion, DiskError, DiskErrorKind, Input, Machine, Note, Outbox};
 use crate::swarm::{Swarm, Us};
 use crate::wire::udp_tracker;
 
@@ -35,6 +39,7 @@ pub struct Node {
     by_hash: BTreeMap<InfoHash, TorrentId>,
     owners: BTreeMap<ConnId, Owner>,
     lobby: Lobby,
+    places: Places,
     server: Option<Box<Server>>,
     /// Who asked for a fetch or a look-up.
     jobs: BTreeMap<JobId, TorrentId>,
@@ -58,6 +63,7 @@ impl Node {
             by_hash: BTreeMap::new(),
             owners: BTreeMap::new(),
             lobby: Lobby::default(),
+            places: Places::default(),
             server: None,
             jobs: BTreeMap::new(),
             questions: Questions::default(),
@@ -67,6 +73,11 @@ impl Node {
             stop_by: None,
             is_stopped: false,
         }
+    }
+
+    /// Most peers of all torrents together; fewer where descriptors are few.
+    pub fn allow_connections(&mut self, max: usize) {
+        self.places.allow(max);
     }
 
     fn add(&mut self, add: AddTorrent, now: Time, out: &mut Outbox) {
@@ -82,56 +93,7 @@ impl Node {
         let swarm = Swarm::new(add, self.us, now, out);
         self.swarms.insert(id, swarm);
         self.note_commands(id, before, now, out);
-        self.refresh_deadline(id);
-    }
-
-    /// Hands an input to one swarm and takes note of what came out.
-    fn hand(&mut self, id: TorrentId, now: Time, input: Input<'_>, out: &mut Outbox) {
-        let before = out.commands.len();
-        if let Some(swarm) = self.swarms.get_mut(&id) {
-            swarm.handle(now, input, out);
-            self.note_commands(id, before, now, out);
-            self.refresh_deadline(id);
-        }
-    }
-
-    /// Remembers whose the new connections, jobs and questions are.
-    fn note_commands(&mut self, id: TorrentId, from: usize, now: Time, out: &Outbox) {
-        for command in &out.commands[from..] {
-            match command {
-                Command::Connect { conn, .. } => {
-                    self.owners.insert(*conn, Owner::Swarm(id));
-                }
-                Command::Close { conn } => {
-                    self.owners.remove(conn);
-                }
-                Command::Job(Job::Fetch { id: job, .. } | Job::Resolve { id: job, .. }) => {
-                    self.jobs.insert(*job, id);
-                }
-                Command::SendDatagram { to, bytes } => {
-                    if let Some(transaction) = udp_tracker::transaction_asked(bytes) {
-                        self.questions.asked(*to, transaction, id, now);
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn refresh_deadline(&mut self, id: TorrentId) {
-        let next = self.swarms.get(&id).and_then(Swarm::next_deadline);
-        let before = match next {
-            Some(due) => self.deadline_of.insert(id, due),
-            None => self.deadline_of.remove(&id),
-        };
-        if before != next {
-            if let Some(before) = before {
-                self.deadlines.remove(&(before, id));
-            }
-            if let Some(next) = next {
-                self.deadlines.insert((next, id));
-            }
-        }
+        self.refresh(id);
     }
 
     fn received(&mut self, conn: ConnId, bytes: &[u8], now: Time, out: &mut Outbox) {
@@ -144,6 +106,7 @@ impl Node {
     }
 
     fn enter_lobby(&mut self, conn: ConnId, remote: SocketAddr, now: Time, out: &mut Outbox) {
+        self.places.called(now);
         self.owners.insert(conn, Owner::Lobby);
         if let Some(shown_out) = self.lobby.enter(conn, remote, now) {
             self.turn_away(shown_out, out);
@@ -159,7 +122,9 @@ impl Node {
                     log::debug!("{} asks for {}, which is not here", guest.remote, guest.info_hash);
                     return self.turn_away(conn, out);
                 };
-                self.owners.insert(conn, Owner::Swarm(id));
+                if !self.come_in(conn, id, now, out) {
+                    return self.turn_away(conn, out);
+                }
                 self.hand(id, now, Input::Accepted { conn, remote: guest.remote }, out);
                 self.hand_if_kept(id, conn, &guest.bytes, now, out);
                 self.hand_if_kept(id, conn, bytes, now, out);
@@ -216,6 +181,10 @@ impl Node {
     fn note(&mut self, note: Note, now: Time, out: &mut Outbox) {
         match note {
             Note::Add(add) => self.add(*add, now, out),
+            Note::Room { conns } => {
+                self.places.bound(conns);
+                self.lobby.bound(self.places.lobby_max());
+            }
             Note::Watch { interval } => self.watch = Some((interval, now)),
             Note::Listening { port } => {
                 self.us.port = port;
@@ -313,13 +282,19 @@ impl Machine for Node {
             }
             Input::Received { conn, bytes } => self.received(conn, bytes, now, out),
             Input::Connected { conn } | Input::Sent { conn, .. } => match self.owners.get(&conn) {
-                Some(Owner::Swarm(id)) => self.hand(*id, now, input, out),
+                Some(&Owner::Swarm(id)) => {
+                    self.places.connected(conn);
+                    self.hand(id, now, input, out);
+                }
                 Some(Owner::Server) => self.sent_by_server(conn, now, out),
                 Some(Owner::Lobby) => {}
                 None => out.close(conn),
             },
             Input::Closed { conn, .. } => match self.owners.remove(&conn) {
-                Some(Owner::Swarm(id)) => self.hand(id, now, input, out),
+                Some(Owner::Swarm(id)) => {
+                    self.places.gone(conn);
+                    self.hand(id, now, input, out);
+                }
                 Some(Owner::Lobby) => self.lobby.remove(conn),
                 Some(Owner::Server) => self.with_server(now, out, |server, _| server.front.remove(conn)),
                 None => {}
@@ -338,6 +313,7 @@ impl Machine for Node {
             Input::Deadline => self.on_deadline(now, out),
             Input::Stop => self.stop(now, out),
         }
+        self.deal(now, out);
         self.end_if_stopped(now, out);
     }
 
@@ -348,7 +324,13 @@ impl Machine for Node {
         let swarms = self.deadlines.first().map(|(due, _)| *due);
         let watch = self.watch.map(|(_, due)| due);
         let server = self.server.as_ref().and_then(|server| server.next_deadline());
-        [swarms, watch, self.lobby.next_deadline(), server, self.stop_by].into_iter().flatten().min()
+        let waits = [self.lobby.next_deadline(), self.places.next_deadline(), self.stop_by];
+        [swarms, watch, server].into_iter().chain(waits).flatten().min()
+    }
+
+    fn accepts(&self, now: Time) -> bool {
+        // A server's callers want other things than places with torrents.
+        self.server.is_some() || (self.places.may_call(now) && self.lobby.accepts(now))
     }
 
     fn appetite(&self, conn: ConnId, pool: &Pool) -> usize {
@@ -371,6 +353,7 @@ impl Machine for Node {
         }
         assert_eq!(self.deadlines.len(), self.deadline_of.len(), "a stale deadline is in the heap");
         self.lobby.check();
+        self.places.check();
         self.questions.check();
         self.server.iter().for_each(|server| server.front.check());
     }

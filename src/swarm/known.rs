@@ -61,9 +61,9 @@ impl Known {
         true
     }
 
-    /// When the next address may be dialled.
-    pub fn next_due(&self) -> Option<Time> {
-        self.due.first().map(|(due, _)| *due)
+    /// The next address to dial, and when it may be.
+    pub fn next_due(&self) -> Option<(Time, SocketAddr)> {
+        self.due.first().copied()
     }
 
     /// An address to dial now; it counts as dialled.
@@ -105,6 +105,16 @@ impl Known {
         self.due.insert((now + wait, address));
     }
 
+    /// A dial did not come about, for reasons of ours: nothing is held against the address.
+    pub fn put_back(&mut self, now: Time, address: SocketAddr) {
+        if let Some(entry) = self.entries.get_mut(&address)
+            && entry.due.is_none()
+        {
+            entry.due = Some(now + REDIAL_USEFUL);
+            self.due.insert((now + REDIAL_USEFUL, address));
+        }
+    }
+
     /// Never dial this address again: it is ourselves, banned, or of no use.
     pub fn retire(&mut self, address: SocketAddr) {
         if let Some(entry) = self.entries.get_mut(&address)
@@ -138,8 +148,8 @@ mod tests {
             assert_eq!(known.take_due(now), Some(address(1)));
             assert_eq!(known.take_due(now), None);
             known.ended(now, address(1), false);
-            assert_eq!(known.next_due(), Some(now + REDIAL.times(u64::from(failure))));
-            now = known.next_due().unwrap();
+            now += REDIAL.times(u64::from(failure));
+            assert_eq!(known.next_due(), Some((now, address(1))));
         }
         known.take_due(now);
         known.ended(now, address(1), false);
@@ -155,7 +165,7 @@ mod tests {
         for _ in 0..100 {
             assert!(known.take_due(now).is_some());
             known.ended(now, address(1), false);
-            let due = known.next_due().unwrap();
+            let (due, _) = known.next_due().unwrap();
             assert!(due.since(now) <= REDIAL);
             now = due;
         }

@@ -18,7 +18,6 @@ impl Swarm {
             }
         }
         self.announce(now, out);
-        self.dial(now, out);
         if self.next_tick.is_none() && !self.peers.is_empty() {
             self.next_tick = Some(now + routine::TICK);
         }

@@ -55,8 +55,6 @@ pub struct Swarm {
     us: Us,
     torrent: Torrent,
     peers: BTreeMap<ConnId, Peer>,
-    /// Those whose dial is under way: counted, since every deadline asks.
-    dialling_count: usize,
     contacts: Contacts,
     choker: Choker,
     peers_max: usize,
@@ -85,7 +83,6 @@ impl Swarm {
             us,
             torrent: Torrent::new(setup, now, &mut out.rng),
             peers: BTreeMap::new(),
-            dialling_count: 0,
             jobs_out: 0,
             contacts: Contacts::new(add.torrent, Announcer::new(tiers, add.announce_all, &mut out.rng)),
             choker: Choker::default(),
@@ -133,9 +130,6 @@ impl Swarm {
         let Some(peer) = self.peers.get_mut(&conn) else {
             return out.close(conn);
         };
-        if matches!(peer.stage, Stage::Dialling) {
-            self.dialling_count -= 1;
-        }
         peer.stage = Stage::Handshaking(Default::default());
         peer.since = now;
         peer.last_received = now;
@@ -200,9 +194,6 @@ impl Swarm {
 
     /// The connection is no more: what it held comes back.
     fn gone(&mut self, mut peer: Peer, is_final: bool, now: Time, out: &mut Outbox) {
-        if matches!(peer.stage, Stage::Dialling) {
-            self.dialling_count -= 1;
-        }
         self.torrent.abandon_downloads(&mut peer, out);
         self.torrent.abandon_uploads(&mut peer, out);
         self.torrent.forget_pieces(&peer);
@@ -215,6 +206,12 @@ impl Swarm {
             }
         }
         self.torrent.later.push(Later::TopUpAll);
+    }
+
+    /// What follows for others is done, and taken note of, before an input is over.
+    fn settle(&mut self, before: usize, now: Time, out: &mut Outbox) {
+        self.do_later(now, out);
+        self.count_jobs(before, out);
     }
 
     /// Counts the jobs among the commands from `before` on that are answered.
@@ -337,6 +334,9 @@ impl Machine for Swarm {
                     if reason == Closed::Overflow {
                         log::debug!("{name}: {} does not read what it asks for", peer.remote);
                     }
+                    if let (Closed::NoDescriptor, Some(address)) = (reason, peer.dialled) {
+                        self.contacts.known.put_back(now, address);
+                    }
                     self.gone(peer, false, now, out);
                 }
             }
@@ -351,8 +351,7 @@ impl Machine for Swarm {
             Input::Datagram { from, bytes } => self.tracker_said(from, bytes, now, out),
             Input::Note(_) | Input::Request { .. } => {}
         }
-        self.do_later(now, out);
-        self.count_jobs(before, out);
+        self.settle(before, now, out);
     }
 
     fn next_deadline(&self) -> Option<Time> {
@@ -380,8 +379,6 @@ impl Machine for Swarm {
             let useful = self.torrent.metainfo.geometry.pieces().filter(needed).count() as u32;
             assert_eq!(peer.useful_count, useful, "useful pieces of {}", peer.remote);
         }
-        let dialling = self.peers.values().filter(|peer| matches!(peer.stage, Stage::Dialling)).count();
-        assert_eq!(self.dialling_count, dialling, "dials under way");
         assert!(self.peers.len() <= self.peers_max, "more peers than allowed");
         assert!(self.torrent.later.is_empty(), "something was left for later");
     }

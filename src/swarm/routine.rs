@@ -1,11 +1,14 @@
 //! What a swarm does because time passed: dialling, time-outs, keep-alives, choking rounds, retries, checkpoints.
 
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
 use super::Swarm;
 use super::choker::Choker;
 use super::peer::{Fault, Peer, Stage};
 use super::torrent::{Later, Phase, Torrent};
 use crate::base::limits::{
-    CONNECT_TIMEOUT, FULL_TIMEOUT, HALF_OPEN_MAX, HANDSHAKE_TIMEOUT, IDLE_TIMEOUT, KEEP_ALIVE, USELESS_TIMEOUT,
+    CONNECT_TIMEOUT, FULL_TIMEOUT, HANDSHAKE_TIMEOUT, IDLE_TIMEOUT, KEEP_ALIVE, USELESS_TIMEOUT,
 };
 use crate::base::{ConnId, Span, Time};
 use crate::machine::{Command, Outbox};
@@ -14,19 +17,20 @@ use crate::wire::peer::Message;
 /// Between two routine rounds while there are peers.
 pub const TICK: Span = Span::secs(1);
 
+/// A peer without anything for us, for whom we do nothing, gives its place to somebody new after this time.
+const USELESS_FULL_TIMEOUT: Span = Span::secs(20);
 /// Fewer peers than this and nobody left to dial: trackers are asked as early as they allow.
 const PEERS_FEW: usize = 10;
 
 impl Swarm {
     /// When something is due.
     pub(super) fn deadline(&self) -> Option<Time> {
-        let dial = self.contacts.known.next_due().filter(|_| self.may_dial());
         let flush = self.torrent.store.next_flush();
         let retry = match self.torrent.phase {
             Phase::Paused { until, .. } => Some(until),
             _ => None,
         };
-        [self.next_tick, dial, flush, retry, self.torrent.throttled_until, self.contacts.announcer.next_deadline()]
+        [self.next_tick, flush, retry, self.torrent.throttled_until, self.contacts.announcer.next_deadline()]
             .into_iter()
             .flatten()
             .min()
@@ -48,17 +52,19 @@ impl Swarm {
     }
 
     fn may_dial(&self) -> bool {
-        self.torrent.phase == Phase::Active
-            && self.peers.len() < self.peers_max
-            && self.dialling_count < HALF_OPEN_MAX
+        self.torrent.phase == Phase::Active && self.peers.len() < self.peers_max
     }
 
-    /// Dials what is due, as far as limits allow.
-    pub(super) fn dial(&mut self, now: Time, out: &mut Outbox) {
-        while self.contacts.known.next_due().is_some_and(|due| due <= now) && self.may_dial() {
-            let Some(address) = self.contacts.known.take_due(now) else {
-                return;
-            };
+    /// The dial it would like to make next, and when.
+    pub fn next_dial(&self) -> Option<(Time, SocketAddr)> {
+        self.contacts.known.next_due().filter(|_| self.may_dial())
+    }
+
+    /// Its turn to dial, once: torrents take turns, since the process may only do so many.
+    pub fn dial(&mut self, now: Time, out: &mut Outbox) {
+        while self.may_dial()
+            && let Some(address) = self.contacts.known.take_due(now)
+        {
             if self.torrent.blame.is_banned_address(address) {
                 continue;
             }
@@ -73,8 +79,9 @@ impl Swarm {
             let conn = out.new_conn();
             let piece_count = self.torrent.metainfo.geometry.piece_count();
             self.peers.insert(conn, Peer::new(conn, address, true, piece_count, now));
-            self.dialling_count += 1;
             out.push(Command::Connect { conn, to: address });
+            self.next_tick.get_or_insert(now + TICK);
+            return;
         }
     }
 
@@ -99,6 +106,31 @@ impl Swarm {
         if self.torrent.phase == Phase::Active && self.torrent.store.wants_save(now) {
             let resume = self.torrent.resume(self.torrent.is_complete || self.torrent.was_told_complete);
             self.torrent.store.save(resume, now, out);
+        }
+    }
+
+    /// The process needs a place: one of these connections leaves, the one that was of no use for longest. Where this
+    /// torrent has more than its share (`is_large`), one leaves in any case.
+    pub fn give_way(&mut self, leavers: &BTreeSet<ConnId>, is_large: bool, now: Time, out: &mut Outbox) {
+        let is_complete = self.torrent.picker.is_complete();
+        let patience = |peer: &Peer| match is_large {
+            true => Span::ZERO,
+            // It has nothing for us and gets nothing of us: one is as good as another.
+            false if !is_complete && peer.useful_count == 0 && peer.am_choking => USELESS_FULL_TIMEOUT,
+            false => FULL_TIMEOUT,
+        };
+        let may_go = |peer: &&Peer| {
+            let waits_for_us = peer.up.is_starved && peer.up.wanted_count() > 0;
+            peer.is_open()
+                && leavers.contains(&peer.conn)
+                && !waits_for_us
+                && now.since(peer.last_block) >= patience(peer)
+        };
+        let idlest = self.peers.values().filter(may_go).min_by_key(|peer| peer.last_block);
+        if let Some(conn) = idlest.map(|peer| peer.conn) {
+            let before = out.commands.len();
+            self.hang_up(conn, Fault::NotNeeded("others need its place"), now, out);
+            self.settle(before, now, out);
         }
     }
 

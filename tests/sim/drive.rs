@@ -272,7 +272,9 @@ impl World {
                 assert!(node.stopped.is_none(), "[stop] stopped twice");
                 node.stopped = Some(now);
             }
-            Note::Add(_) | Note::Watch { .. } | Note::Listening { .. } => panic!("[notes] {note:?} from a node"),
+            Note::Add(_) | Note::Watch { .. } | Note::Listening { .. } | Note::Room { .. } => {
+                panic!("[notes] {note:?} from a node")
+            }
         }
     }
 

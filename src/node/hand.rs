@@ -1,0 +1,81 @@
+//! Hands inputs to swarms, and takes note of what came out and of what each waits for.
+
+use super::places::Wish;
+use super::{Node, Owner};
+use crate::base::address::{Reach, reach};
+use crate::base::{Time, TorrentId};
+use crate::machine::{Command, Input, Job, Machine, Outbox};
+use crate::swarm::Swarm;
+use crate::wire::udp_tracker;
+
+impl Node {
+    /// Hands an input to one swarm.
+    pub(super) fn hand(&mut self, id: TorrentId, now: Time, input: Input<'_>, out: &mut Outbox) {
+        self.ask(id, now, out, |swarm, out| swarm.handle(now, input, out));
+    }
+
+    /// Lets a swarm do something, and takes note of what came out.
+    pub(super) fn ask(
+        &mut self,
+        id: TorrentId,
+        now: Time,
+        out: &mut Outbox,
+        what: impl FnOnce(&mut Swarm, &mut Outbox),
+    ) {
+        let before = out.commands.len();
+        if let Some(swarm) = self.swarms.get_mut(&id) {
+            what(swarm, out);
+            self.note_commands(id, before, now, out);
+            self.refresh(id);
+        }
+    }
+
+    /// Remembers whose the new connections, jobs and questions are.
+    pub(super) fn note_commands(&mut self, id: TorrentId, from: usize, now: Time, out: &Outbox) {
+        for command in &out.commands[from..] {
+            match command {
+                Command::Connect { conn, .. } => {
+                    self.places.dials(*conn, id);
+                    self.owners.insert(*conn, Owner::Swarm(id));
+                }
+                Command::Close { conn } => {
+                    self.places.gone(*conn);
+                    self.owners.remove(conn);
+                }
+                Command::Job(Job::Fetch { id: job, .. } | Job::Resolve { id: job, .. }) => {
+                    self.jobs.insert(*job, id);
+                }
+                Command::SendDatagram { to, bytes } => {
+                    if let Some(transaction) = udp_tracker::transaction_asked(bytes) {
+                        self.questions.asked(*to, transaction, id, now);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// What a swarm waits for, right after it was handled.
+    pub(super) fn refresh(&mut self, id: TorrentId) {
+        self.refresh_deadline(id);
+        let dial = self.swarms.get(&id).and_then(Swarm::next_dial);
+        let wish = dial.map(|(due, address)| Wish { due, is_far: reach(address.ip()) == Reach::Global });
+        self.places.wish(id, wish);
+    }
+
+    fn refresh_deadline(&mut self, id: TorrentId) {
+        let next = self.swarms.get(&id).and_then(Swarm::next_deadline);
+        let before = match next {
+            Some(due) => self.deadline_of.insert(id, due),
+            None => self.deadline_of.remove(&id),
+        };
+        if before != next {
+            if let Some(before) = before {
+                self.deadlines.remove(&(before, id));
+            }
+            if let Some(next) = next {
+                self.deadlines.insert((next, id));
+            }
+        }
+    }
+}

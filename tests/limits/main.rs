@@ -1,0 +1,6 @@
+//! Limits and fairness of a whole process, with the real binary over loopback: descriptors, rates, many torrents.
+
+#[path = "../kit/mod.rs"]
+mod kit;
+
+mod descriptors;
