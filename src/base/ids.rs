@@ -10,6 +10,10 @@ pub struct InfoHash(pub [u8; 20]);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerId(pub [u8; 20]);
 
+/// A node's name in the DHT (BEP 5); the keys that nodes are near to, such as info hashes, are of the same kind.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub [u8; 20]);
+
 /// A socket. Never reused within a process, so a late completion can never reach a stranger.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ConnId(pub u64);
@@ -67,6 +71,40 @@ impl InfoHash {
             }
         }
         Some(InfoHash(bytes))
+    }
+}
+
+impl NodeId {
+    /// The DHT's distance (XOR) to another id, to be compared with other distances to the same one.
+    pub fn distance(&self, other: &NodeId) -> [u8; 20] {
+        let mut distance = self.0;
+        distance.iter_mut().zip(&other.0).for_each(|(byte, theirs)| *byte ^= theirs);
+        distance
+    }
+
+    /// The first 64 bits of the distance.
+    pub fn distance_high(&self, other: &NodeId) -> u64 {
+        let high = |id: &NodeId| id.0.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
+        high(self) ^ high(other)
+    }
+
+    /// How many bits the ids share from the first on; 160 for the same id.
+    pub fn shared_bits(&self, other: &NodeId) -> usize {
+        let distance = self.distance(other);
+        let zeros = distance.iter().take_while(|byte| **byte == 0).count();
+        8 * zeros + distance.get(zeros).map_or(0, |byte| byte.leading_zeros() as usize)
+    }
+}
+
+impl From<InfoHash> for NodeId {
+    fn from(hash: InfoHash) -> NodeId {
+        NodeId(hash.0)
+    }
+}
+
+impl fmt::Debug for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 

@@ -98,6 +98,13 @@ pub const REDIRECTS: u32 = 5;
 /// Peers believed of one reply.
 pub const REPLY_PEERS: usize = 2000;
 
+// ---- DHT -------------------------------------------------------------------------------------------------------
+
+/// Bytes per second that the DHT sends (libtorrent): a lookup's worth.
+pub const DHT_UP_LIMIT: u64 = 8000;
+/// Questions per second of one source (libtorrent); who asks more is ignored for a while.
+pub const DHT_PER_SOURCE: u32 = 5;
+
 // ---- disk ------------------------------------------------------------------------------------------------------
 
 /// Wait before a full or failing disk is tried again.

@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod bitfield;
+pub mod crc32c;
 pub mod credits;
 pub mod geometry;
 pub mod glob;
@@ -15,6 +16,6 @@ pub mod time;
 
 pub use bitfield::Bitfield;
 pub use geometry::{BLOCK_LEN, Block, Geometry, Piece};
-pub use ids::{ConnId, InfoHash, JobId, PeerId, StoreId, TorrentId};
+pub use ids::{ConnId, InfoHash, JobId, NodeId, PeerId, StoreId, TorrentId};
 pub use pool::{Buffer, Filled, Pool};
 pub use time::{Span, Time};

@@ -25,6 +25,17 @@ impl Handshake {
         Handshake { reserved: OURS, info_hash, peer_id }
     }
 
+    /// The same, of somebody who has a DHT node (BEP 5).
+    pub fn with_dht(mut self, has_dht: bool) -> Handshake {
+        self.reserved[7] |= u8::from(has_dht);
+        self
+    }
+
+    /// BEP 5.
+    pub fn has_dht(&self) -> bool {
+        self.reserved[7] & 0x01 != 0
+    }
+
     /// BEP 6.
     pub fn has_fast(&self) -> bool {
         self.reserved[7] & 0x04 != 0

@@ -4,6 +4,7 @@
 pub mod announce;
 pub mod bencode;
 pub mod decoder;
+pub mod dht;
 pub mod extension;
 pub mod fast;
 pub mod handshake;
