@@ -5,16 +5,19 @@
 //! [`Outbox::rng`], seeded by the driver: same seed, same inputs, same commands. Every job but the fire-and-forget
 //! ones named so gets exactly one completion, in any order between different pieces.
 
+mod notes;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::base::credits::Credits;
 use crate::base::limiter::Limiter;
-use crate::base::{Bitfield, Block, ConnId, Filled, InfoHash, JobId, Piece, Pool, Span, StoreId, Time, TorrentId};
-use crate::metainfo::Metainfo;
+use crate::base::{Block, ConnId, Filled, InfoHash, JobId, Piece, Pool, Span, StoreId, Time};
 use crate::storage::{Layout, Record, Resume};
 use crate::wire::http::{Reply, Request};
+
+pub use self::notes::{Activity, AddTorrent, Level, Note, Row, Source};
 
 /// What happened.
 #[derive(Debug)]
@@ -131,6 +134,8 @@ pub enum Job {
     Fetch { id: JobId, request: Fetch },
     /// A name look-up; answered by [`Completion::Resolved`].
     Resolve { id: JobId, host: String, port: u16 },
+    /// Replace a file of the state folder, whole or not at all; answered by [`Completion::FileSaved`].
+    SaveFile { id: JobId, name: &'static str, bytes: Vec<u8> },
 }
 
 /// What the disk thread needs to know of a torrent.
@@ -213,6 +218,10 @@ pub enum Completion {
         id: JobId,
         result: Result<Vec<SocketAddr>, String>,
     },
+    FileSaved {
+        id: JobId,
+        result: Result<(), DiskError>,
+    },
 }
 
 /// A store that was opened.
@@ -254,107 +263,6 @@ pub enum DiskErrorKind {
     Locked,
     /// Anything else.
     Other,
-}
-
-/// What machines and the application say to each other.
-#[derive(Debug)]
-pub enum Note {
-    /// Application to node: work on this torrent.
-    Add(Box<AddTorrent>),
-    /// Application to node: tell a [`Note::Row`] per torrent this often.
-    Watch { interval: Span },
-    /// Driver to node: peers reach us at this TCP port.
-    Listening { port: u16 },
-    /// Driver to node: so many connections can be open at once.
-    Room { conns: usize },
-    /// Node to application: the state of a torrent.
-    Row(Box<Row>),
-    /// Node to application: everything wanted of this torrent is on disk, verified and saved.
-    Complete { torrent: TorrentId },
-    /// Node to application: something a person should read.
-    Said { torrent: TorrentId, level: Level, text: String },
-    /// Node to application: the torrent cannot go on.
-    Failed { torrent: TorrentId, error: DiskError },
-    /// Node to application: everything is saved, after [`Input::Stop`].
-    Stopped,
-}
-
-/// How loud [`Note::Said`] is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Level {
-    Info,
-    Warning,
-}
-
-/// A torrent to work on.
-#[derive(Debug)]
-pub struct AddTorrent {
-    pub torrent: TorrentId,
-    pub metainfo: Arc<Metainfo>,
-    /// Absolute download folder.
-    pub dir: PathBuf,
-    /// Per file of the metainfo; empty means all.
-    pub wanted: Vec<bool>,
-    /// Peers from the command line (trusted whatever their reach); host names are looked up.
-    pub peers: Vec<(String, u16)>,
-    /// Tiers that replace the metainfo's own; empty means those.
-    pub trackers: Vec<Vec<String>>,
-    /// Announce to every tracker, not only to the first of each tier that works.
-    pub announce_all: bool,
-    /// Pieces in order instead of rarest first.
-    pub sequential: bool,
-    /// Most peers at once.
-    pub peers_max: usize,
-    /// Check all existing data, whatever the resume state says.
-    pub recheck: bool,
-}
-
-/// What a torrent is doing.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Activity {
-    /// The disk thread is looking at its files.
-    Opening,
-    /// Existing data is hashed: pieces done, of how many.
-    Checking {
-        done: u32,
-        total: u32,
-    },
-    Downloading,
-    Seeding,
-    /// Waiting to try again, for this reason.
-    Paused(DiskError),
-    Stopped,
-}
-
-/// A torrent's state for people and scripts. Bytes and bytes per second.
-#[derive(Clone, Debug)]
-pub struct Row {
-    pub torrent: TorrentId,
-    pub activity: Activity,
-    /// Verified bytes of wanted pieces.
-    pub have_bytes: u64,
-    /// Bytes of wanted pieces.
-    pub wanted_bytes: u64,
-    /// Payload received and sent in this run.
-    pub downloaded: u64,
-    pub uploaded: u64,
-    /// The same in all runs.
-    pub downloaded_ever: u64,
-    pub uploaded_ever: u64,
-    pub down_per_s: u64,
-    pub up_per_s: u64,
-    /// Connected peers, and how many of them have everything.
-    pub peers: u32,
-    pub seeds: u32,
-    /// Addresses that could be dialled.
-    pub known: u32,
-    /// Payload that was thrown away: double or of failed pieces.
-    pub wasted: u64,
-    pub hash_fails: u32,
-    pub banned: u32,
-    /// What the tracker last said, if it was trouble.
-    pub tracker_trouble: Option<String>,
-    pub have: Option<Arc<Bitfield>>,
 }
 
 /// Where a machine's effects go, and what the driver lends it.

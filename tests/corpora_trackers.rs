@@ -19,15 +19,15 @@ use web_server::{Client, Server, ok, request};
 const NOT_HERE: &[(&str, &str)] = &[
     ("http_responses/bt_lsd", "a request, not a reply: local discovery reads it, in a later issue"),
     ("protocol_vectors/bep6_allowed_fast", "peer protocol: judged with the swarm's tables"),
-    ("protocol_vectors/bep33_bloom", "DHT, later issue"),
+    ("protocol_vectors/bep33_bloom", "DHT scrapes are not spoken"),
     ("protocol_vectors/bep40_priority", "peer priority, later issue"),
-    ("protocol_vectors/bep42_node_id", "DHT, later issue"),
-    ("protocol_vectors/bep44", "DHT, later issue"),
-    ("protocol_vectors/dht_distance_exp", "DHT, later issue"),
-    ("protocol_vectors/krpc_bep5_packets", "DHT, later issue"),
+    ("protocol_vectors/bep42_node_id", "judged in tests/corpora/dht.rs"),
+    ("protocol_vectors/bep44", "the DHT store is not spoken"),
+    ("protocol_vectors/dht_distance_exp", "judged in tests/corpora/dht.rs"),
+    ("protocol_vectors/krpc_bep5_packets", "judged in tests/corpora/dht.rs"),
     ("protocol_vectors/mse_dh", "encryption, later issue"),
     ("protocol_vectors/mse_rc4_rfc6229", "encryption, later issue"),
-    ("protocol_vectors/routing_ip_restriction_cidr", "DHT, later issue"),
+    ("protocol_vectors/routing_ip_restriction_cidr", "judged in tests/corpora/dht.rs"),
 ];
 
 /// A table, or None with a line that says so.

@@ -40,9 +40,12 @@ pub fn line(name: &str, row: &Row) -> String {
 
 /// What keeps a torrent without peers from getting some.
 fn trouble(row: &Row) -> String {
-    match &row.tracker_trouble {
-        Some(trouble) if row.peers == 0 => format!("  ({trouble})"),
-        _ => String::new(),
+    match (&row.tracker_trouble, row.dht_nodes) {
+        _ if row.peers > 0 => String::new(),
+        (Some(trouble), _) => format!("  ({trouble})"),
+        (None, Some(0)) => "  (looking for the DHT)".into(),
+        (None, Some(nodes)) => format!("  (asking the DHT: {nodes} nodes)"),
+        (None, None) => String::new(),
     }
 }
 
@@ -97,7 +100,8 @@ pub fn event(name: &str, info_hash: &str, row: &Row) -> String {
     object = object.number("peers", row.peers).number("seeds", row.seeds).number("known", row.known);
     object = object.number("wasted", row.wasted).number("hash_fails", row.hash_fails).number("banned", row.banned);
     object = object.number("downloaded_ever", row.downloaded_ever).number("uploaded_ever", row.uploaded_ever);
-    object.maybe_text("tracker_trouble", row.tracker_trouble.as_deref()).line()
+    object = object.maybe_text("tracker_trouble", row.tracker_trouble.as_deref());
+    object.maybe_number("dht_nodes", row.dht_nodes.map(u64::from)).line()
 }
 
 #[cfg(test)]
@@ -130,6 +134,7 @@ pub mod tests {
             hash_fails: 0,
             banned: 0,
             tracker_trouble: None,
+            dht_nodes: None,
             have: None,
         }
     }
@@ -142,6 +147,8 @@ pub mod tests {
         assert_eq!(with(Activity::Opening), "a  looking at its files");
         assert_eq!(with(Activity::Checking { done: 1, total: 3 }), "a  checking 33.3%");
         assert_eq!(with(Activity::Seeding), "a  sharing  ↑ 0 B/s  sent 0 B  ratio 0.00  peers 3 (2 seeds)");
+        let alone = Row { peers: 0, seeds: 0, down_per_s: 0, dht_nodes: Some(7), ..row() };
+        assert!(line("a", &alone).ends_with("  peers 0  (asking the DHT: 7 nodes)"));
         assert_eq!(with(Activity::Paused(full("no space"))), "a  42.2%  waiting: no space");
         let stuck = Row { peers: 0, seeds: 0, down_per_s: 0, tracker_trouble: Some("x: down".into()), ..row() };
         assert_eq!(line("a", &stuck), "a  42.2%  12.3 of 29.1 MiB  ↓ 0 B/s  ↑ 0 B/s  peers 0  (x: down)");
@@ -163,7 +170,7 @@ pub mod tests {
         assert!(
             text.starts_with(r#"{"event":"progress","name":"a\"b","info_hash":"00ff","activity":"downloading","#)
         );
-        assert!(text.ends_with(r#","tracker_trouble":null}"#), "{text}");
+        assert!(text.ends_with(r#","tracker_trouble":null,"dht_nodes":null}"#), "{text}");
         let paused = event("a", "0", &Row { activity: Activity::Paused(full("x")), ..row() });
         assert!(paused.contains(r#""activity":"paused","reason":"x","#));
     }

@@ -12,6 +12,7 @@ use crossbeam_channel::Receiver;
 use super::files::{Folder, Table};
 use super::hasher::{HashJob, Hashers};
 use super::mailbox::Sender;
+use super::statefile;
 use super::store::{Shared, Store};
 use crate::base::{Filled, Piece, StoreId};
 use crate::machine::{Completion, DiskError, DiskErrorKind, Job, Run};
@@ -103,6 +104,10 @@ impl Disk {
                 self.table.close(store);
                 self.hashers.close(store);
                 self.stores.remove(&store);
+            }
+            Job::SaveFile { id, name, bytes } => {
+                let result = statefile::replace(&options.state_dir, name, &bytes);
+                self.mail.send(Completion::FileSaved { id, result });
             }
             Job::Fetch { .. } | Job::Resolve { .. } => log::error!("a job for the web came to the disk"),
         }

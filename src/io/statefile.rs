@@ -56,22 +56,7 @@ impl StateFiles {
     /// # Errors
     /// When any step of it fails; the old one stays.
     pub fn write_snapshot(&self, bytes: &[u8]) -> Result<(), DiskError> {
-        let path = self.path("snapshot");
-        let new = self.path("snapshot.new");
-        let write = || -> io::Result<()> {
-            let mut file = private().write(true).create(true).truncate(true).open(&new)?;
-            file.write_all(bytes)?;
-            file.sync_all()?;
-            fs::rename(&new, &path)?;
-            File::open(&self.folder)?.sync_all()
-        };
-        write().map_err(|error| {
-            // A half-written one would only take space.
-            if let Err(error) = fs::remove_file(&new) {
-                log::debug!("cannot remove {}: {error}", new.display());
-            }
-            Trouble::new("write", &path, &error).into_error()
-        })
+        replace(&self.folder, &format!("{}.snapshot", self.stem), bytes)
     }
 
     /// Begins an empty journal that goes on from a snapshot.
@@ -124,6 +109,29 @@ impl StateFiles {
             }
         }
     }
+}
+
+/// Replaces a file of a folder so that after a power cut there is the old or the new one.
+///
+/// # Errors
+/// When any step of it fails; the old one stays.
+pub fn replace(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), DiskError> {
+    let path = folder.join(name);
+    let new = folder.join(format!("{name}.new"));
+    let write = || -> io::Result<()> {
+        let mut file = private().write(true).create(true).truncate(true).open(&new)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&new, &path)?;
+        File::open(folder)?.sync_all()
+    };
+    write().map_err(|error| {
+        // A half-written one would only take space.
+        if let Err(error) = fs::remove_file(&new) {
+            log::debug!("cannot remove {}: {error}", new.display());
+        }
+        Trouble::new("write", &path, &error).into_error()
+    })
 }
 
 /// State is nobody else's business.

@@ -27,6 +27,7 @@ impl Node {
             what(swarm, out);
             self.note_commands(id, before, now, out);
             self.refresh(id);
+            self.carry_notes(before, now, out);
         }
     }
 

@@ -2,6 +2,7 @@
 //! that `io` drives.
 
 mod deal;
+mod dht;
 mod front;
 mod hand;
 mod lobby;
@@ -20,6 +21,7 @@ use self::questions::Questions;
 pub use self::server::Server;
 use crate::base::limits::{READ_LEN, STOP_TIMEOUT};
 use crate::base::{ConnId, InfoHash, JobId, PeerId, Pool, Span, StoreId, Time, TorrentId};
+use crate::dht::Dht;
 use crate::machine::{AddTorrent, Completion, DiskError, DiskErrorKind, Input, Machine, Note, Outbox};
 use crate::swarm::{Swarm, Us};
 use crate::wire::udp_tracker;
@@ -45,6 +47,7 @@ pub struct Node {
     jobs: BTreeMap<JobId, TorrentId>,
     /// Who asked UDP trackers.
     questions: Questions,
+    dht: Option<Dht>,
     /// The heap of deadlines, refreshed only for the machine just handled.
     deadlines: BTreeSet<(Time, TorrentId)>,
     deadline_of: BTreeMap<TorrentId, Time>,
@@ -58,7 +61,7 @@ impl Node {
     /// `peer_id` as BEP 20 describes; `key` for trackers, random.
     pub fn new(peer_id: PeerId, key: u32) -> Node {
         Node {
-            us: Us { peer_id, port: 0, key },
+            us: Us { peer_id, port: 0, key, has_dht: false },
             swarms: BTreeMap::new(),
             by_hash: BTreeMap::new(),
             owners: BTreeMap::new(),
@@ -67,6 +70,7 @@ impl Node {
             server: None,
             jobs: BTreeMap::new(),
             questions: Questions::default(),
+            dht: None,
             deadlines: BTreeSet::new(),
             deadline_of: BTreeMap::new(),
             watch: None,
@@ -89,6 +93,7 @@ impl Node {
             return out.tell(Note::Failed { torrent: id, error });
         }
         self.by_hash.insert(info_hash, id);
+        self.take_hints(&add.metainfo);
         let before = out.commands.len();
         let swarm = Swarm::new(add, self.us, now, out);
         self.swarms.insert(id, swarm);
@@ -148,8 +153,13 @@ impl Node {
     /// The UDP socket serves several protocols; the first byte tells them apart.
     fn datagram(&mut self, from: SocketAddr, bytes: &[u8], now: Time, out: &mut Outbox) {
         match bytes.first() {
-            // The DHT's dictionaries, and µTP (type 0 to 4, version 1): not spoken yet.
-            None | Some(b'd') => {}
+            None => {}
+            // The DHT's dictionaries.
+            Some(b'd') => {
+                let from = SocketAddr::new(from.ip(), from.port());
+                self.hand_dht(now, Input::Datagram { from, bytes }, out);
+            }
+            // µTP (type 0 to 4, version 1): not spoken yet.
             Some(first) if first & 0x0f == 1 && first >> 4 <= 4 => {}
             Some(_) => {
                 // A link-local address comes with its interface, which nobody names in a question.
@@ -172,9 +182,12 @@ impl Node {
             | Completion::Digests { store, .. }
             | Completion::Read { store, .. }
             | Completion::Saved { store, .. } => Some(store_owner(*store)),
+            Completion::FileSaved { .. } => None,
         };
         if let Some(id) = id {
             self.hand(id, now, Input::Completed(completion), out);
+        } else {
+            self.hand_dht(now, Input::Completed(completion), out);
         }
     }
 
@@ -191,6 +204,7 @@ impl Node {
                 for swarm in self.swarms.values_mut() {
                     swarm.set_port(port);
                 }
+                self.hand_dht(now, Input::Note(note), out);
             }
             _ => {}
         }
@@ -206,6 +220,9 @@ impl Node {
                 break; // It asks for another turn at once; the loop gives others theirs first.
             }
         }
+        if self.dht_deadline().is_some_and(|due| due <= now) {
+            self.hand_dht(now, Input::Deadline, out);
+        }
         for conn in self.lobby.expire(now) {
             self.turn_away(conn, out);
         }
@@ -219,9 +236,11 @@ impl Node {
     }
 
     fn tell_rows(&mut self, now: Time, out: &mut Outbox) {
+        let before = out.commands.len();
         for swarm in self.swarms.values_mut() {
             swarm.tell_row(now, out);
         }
+        self.fill_rows(before, out);
     }
 
     fn stop(&mut self, now: Time, out: &mut Outbox) {
@@ -234,6 +253,7 @@ impl Node {
         for id in ids {
             self.hand(id, now, Input::Stop, out);
         }
+        self.hand_dht(now, Input::Stop, out);
     }
 
     /// Tells once that everything is saved, or that time is up.
@@ -241,7 +261,8 @@ impl Node {
         let Some(by) = self.stop_by else {
             return;
         };
-        let is_over = now >= by || self.swarms.values().all(Swarm::is_stopped);
+        let is_stopped = self.swarms.values().all(Swarm::is_stopped) && self.dht.as_ref().is_none_or(Dht::is_stopped);
+        let is_over = now >= by || is_stopped;
         if is_over && !std::mem::replace(&mut self.is_stopped, true) {
             self.tell_rows(now, out);
             out.tell(Note::Stopped);
@@ -324,7 +345,7 @@ impl Machine for Node {
         let swarms = self.deadlines.first().map(|(due, _)| *due);
         let watch = self.watch.map(|(_, due)| due);
         let server = self.server.as_ref().and_then(|server| server.next_deadline());
-        let waits = [self.lobby.next_deadline(), self.places.next_deadline(), self.stop_by];
+        let waits = [self.lobby.next_deadline(), self.places.next_deadline(), self.dht_deadline(), self.stop_by];
         [swarms, watch, server].into_iter().chain(waits).flatten().min()
     }
 
@@ -354,6 +375,7 @@ impl Machine for Node {
         assert_eq!(self.deadlines.len(), self.deadline_of.len(), "a stale deadline is in the heap");
         self.lobby.check();
         self.places.check();
+        self.dht.iter().for_each(Dht::check);
         self.questions.check();
         self.server.iter().for_each(|server| server.front.check());
     }

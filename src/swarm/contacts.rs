@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 
 use super::announcer::{Announcer, Facts, News};
 use super::known::{Known, Source};
+use super::seek::Seek;
 use crate::base::address::{Reach, may_dial};
-use crate::base::{JobId, Time, TorrentId};
+use crate::base::{InfoHash, JobId, Time, TorrentId};
 use crate::machine::{Fetched, Job, Level, Note, Outbox};
 
 /// Addresses believed of one name.
@@ -22,18 +23,52 @@ pub struct Contacts {
     is_announcing: bool,
     /// Names being looked up: who gave them, and how far that one is.
     resolving: BTreeMap<JobId, (Source, Reach)>,
+    /// The DHT, where it may be used.
+    seek: Option<Seek>,
 }
 
 impl Contacts {
     pub fn new(torrent: TorrentId, announcer: Announcer) -> Contacts {
         let (known, resolving) = (Known::default(), BTreeMap::new());
-        Contacts { torrent, known, announcer, is_announcing: false, resolving }
+        Contacts { torrent, known, announcer, is_announcing: false, resolving, seek: None }
+    }
+
+    /// The same, and peers are looked for in the DHT as well.
+    pub fn with_dht(mut self, info_hash: InfoHash) -> Contacts {
+        self.seek = Some(Seek::new(info_hash));
+        self
+    }
+
+    /// When peers are looked for in the DHT next. `is_short`: there are few.
+    pub fn next_look(&self, is_short: bool) -> Option<Time> {
+        self.seek.as_ref().and_then(|seek| seek.next(is_short))
+    }
+
+    /// Looks for peers in the DHT if it is time.
+    pub fn look(&mut self, is_short: bool, now: Time, out: &mut Outbox) {
+        if let Some(seek) = &mut self.seek {
+            seek.look(is_short, now, out);
+        }
+    }
+
+    /// Says goodbye.
+    pub fn stop(&mut self, now: Time) {
+        self.announcer.stop(now);
+        self.seek.as_mut().into_iter().for_each(Seek::stop);
+    }
+
+    /// Others named peers: those are kept that may be believed from a source of this reach.
+    pub fn hear(&mut self, peers: &[SocketAddr], source: Source, reach: Reach, now: Time) {
+        for address in peers.iter().filter(|address| may_dial(**address, reach)) {
+            self.known.add(now, *address, source);
+        }
     }
 
     /// The torrent begins to work with `left` bytes to get. Counts once.
     pub fn begin(&mut self, now: Time, left: u64) {
         if !std::mem::replace(&mut self.is_announcing, true) {
             self.announcer.start(now, left);
+            self.seek.as_mut().into_iter().for_each(|seek| seek.begin(now));
         }
     }
 

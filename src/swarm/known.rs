@@ -6,13 +6,7 @@ use std::net::SocketAddr;
 use crate::base::limits::{DIAL_FAILURES, KNOWN_MAX, REDIAL};
 use crate::base::{Span, Time};
 
-/// Who named an address.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Source {
-    Tracker,
-    /// A person, on the command line: never forgotten, tried again soon.
-    Person,
-}
+pub use crate::machine::Source;
 
 #[derive(Clone, Debug)]
 struct Entry {
@@ -95,11 +89,11 @@ impl Known {
         let wait = match (entry.source, was_useful) {
             (_, true) => REDIAL_USEFUL,
             (Source::Person, false) => REDIAL_PERSON.times(1 << (entry.failures - 1).min(6)).min(REDIAL),
-            (Source::Tracker, false) if entry.failures >= DIAL_FAILURES => {
+            (_, false) if entry.failures >= DIAL_FAILURES => {
                 self.entries.remove(&address);
                 return;
             }
-            (Source::Tracker, false) => REDIAL.times(u64::from(entry.failures)),
+            (_, false) => REDIAL.times(u64::from(entry.failures)),
         };
         entry.due = Some(now + wait);
         self.due.insert((now + wait, address));

@@ -18,6 +18,7 @@ impl Swarm {
             }
         }
         self.announce(now, out);
+        self.contacts.look(self.is_short_of_peers(), now, out);
         if self.next_tick.is_none() && !self.peers.is_empty() {
             self.next_tick = Some(now + routine::TICK);
         }

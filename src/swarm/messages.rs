@@ -1,11 +1,13 @@
 //! What a peer's messages mean: handshake, the four bits, pieces, extensions.
 
+use std::net::SocketAddr;
+
 use super::blame::Suspect;
 use super::peer::{Fault, Has, Peer, Stage};
 use super::torrent::Torrent;
 use crate::base::limits::WANTED_MAX;
 use crate::base::{Bitfield, PeerId, Piece, Time};
-use crate::machine::Outbox;
+use crate::machine::{Note, Outbox};
 use crate::wire::decoder::Event;
 use crate::wire::extension::{self, Ours, Theirs};
 use crate::wire::handshake::Handshake;
@@ -19,6 +21,11 @@ pub const CLIENT: &str = concat!("peerlink ", env!("CARGO_PKG_VERSION"));
 const KEEP_ALIVES_MAX: u32 = 1000;
 
 impl Torrent {
+    /// What we say first.
+    pub fn handshake(&self, our_id: PeerId) -> Handshake {
+        Handshake::new(self.metainfo.info_hash, our_id).with_dht(self.has_dht)
+    }
+
     /// Their handshake is complete; ours was sent by whoever dialled, so the answer goes out if they did.
     pub fn on_handshake(
         &mut self,
@@ -35,7 +42,7 @@ impl Torrent {
         if theirs.peer_id == our_id {
             if peer.dialled.is_none() {
                 // So that our other end sees whom it dialled, and never does again.
-                out.send(peer.conn, Handshake::new(self.metainfo.info_hash, our_id).to_bytes().to_vec());
+                out.send(peer.conn, self.handshake(our_id).to_bytes().to_vec());
             }
             return Err(Fault::Ourselves);
         }
@@ -51,10 +58,13 @@ impl Torrent {
         peer.since = now;
         let mut bytes = Vec::new();
         if peer.dialled.is_none() {
-            bytes.extend_from_slice(&Handshake::new(self.metainfo.info_hash, our_id).to_bytes());
+            bytes.extend_from_slice(&self.handshake(our_id).to_bytes());
         }
         self.greet(peer, port, &mut bytes);
         peer.told_upload_only = self.picker.is_complete();
+        if self.has_dht && theirs.has_dht() && port != 0 {
+            Message::Port(port).write(&mut bytes);
+        }
         peer.last_sent = now;
         if !bytes.is_empty() {
             out.send(peer.conn, bytes);
@@ -136,6 +146,10 @@ impl Torrent {
                     return Err(Fault::Unexpected("nothing but keep-alives"));
                 }
                 return Ok(());
+            }
+            Message::Port(port) if self.has_dht => {
+                let address = SocketAddr::new(peer.remote.ip(), port);
+                out.tell(Note::DhtNode { address });
             }
             Message::Port(_) | Message::Suggest(_) | Message::Unknown(_) => {}
             Message::Choke => self.on_choke(peer, out),

@@ -18,6 +18,7 @@ pub mod picker;
 pub mod rarity;
 mod routine;
 mod row;
+mod seek;
 mod store;
 mod torrent;
 mod tracked;
@@ -37,9 +38,8 @@ use self::peer::{Fault, Has, Peer, Stage};
 use self::torrent::{Later, Phase, Setup, Torrent};
 use crate::base::limits::{READ_BLOCKS, READ_LEN};
 use crate::base::{ConnId, InfoHash, PeerId, Pool, Time, TorrentId};
-use crate::machine::{AddTorrent, Closed, Command, Completion, Input, Job, Machine, Outbox, StoreSpec};
+use crate::machine::{AddTorrent, Closed, Command, Completion, Input, Job, Machine, Note, Outbox, StoreSpec};
 use crate::storage::Layout;
-use crate::wire::handshake::Handshake;
 
 /// Who we are to peers and trackers.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +49,8 @@ pub struct Us {
     pub port: u16,
     /// Tells a tracker that we are the same after our address changed (BEP 3 `key`).
     pub key: u32,
+    /// This process has a DHT node, at the UDP port of the same number.
+    pub has_dht: bool,
 }
 
 pub struct Swarm {
@@ -72,8 +74,14 @@ impl Swarm {
         let tiers = if add.trackers.is_empty() { add.metainfo.trackers.clone() } else { add.trackers };
         let layout = Layout::new(&add.metainfo, &add.wanted);
         let spec = StoreSpec { info_hash: add.metainfo.info_hash, dir: add.dir, layout };
+        let has_dht = us.has_dht && !add.metainfo.private;
+        let mut contacts = Contacts::new(add.torrent, Announcer::new(tiers, add.announce_all, &mut out.rng));
+        if has_dht {
+            contacts = contacts.with_dht(add.metainfo.info_hash);
+        }
         let setup = Setup {
             id: add.torrent,
+            has_dht,
             metainfo: add.metainfo,
             spec: Arc::new(spec),
             sequential: add.sequential,
@@ -84,7 +92,7 @@ impl Swarm {
             torrent: Torrent::new(setup, now, &mut out.rng),
             peers: BTreeMap::new(),
             jobs_out: 0,
-            contacts: Contacts::new(add.torrent, Announcer::new(tiers, add.announce_all, &mut out.rng)),
+            contacts,
             choker: Choker::default(),
             peers_max: add.peers_max,
             next_tick: None,
@@ -103,6 +111,11 @@ impl Swarm {
 
     pub fn info_hash(&self) -> InfoHash {
         self.torrent.metainfo.info_hash
+    }
+
+    /// BEP 27: only its trackers may name peers.
+    pub fn is_private(&self) -> bool {
+        self.torrent.metainfo.private
     }
 
     /// Our port is known, or another.
@@ -134,7 +147,7 @@ impl Swarm {
         peer.since = now;
         peer.last_received = now;
         peer.last_sent = now;
-        out.send(conn, Handshake::new(self.torrent.metainfo.info_hash, self.us.peer_id).to_bytes().to_vec());
+        out.send(conn, self.torrent.handshake(self.us.peer_id).to_bytes().to_vec());
     }
 
     fn received(&mut self, conn: ConnId, mut bytes: &[u8], now: Time, out: &mut Outbox) {
@@ -233,7 +246,10 @@ impl Swarm {
     fn completed(&mut self, completion: Completion, now: Time, out: &mut Outbox) {
         let is_counted = !matches!(
             completion,
-            Completion::Hashed { .. } | Completion::Fetched { .. } | Completion::Resolved { .. }
+            Completion::Hashed { .. }
+                | Completion::Fetched { .. }
+                | Completion::Resolved { .. }
+                | Completion::FileSaved { .. }
         );
         self.jobs_out -= u32::from(is_counted);
         let torrent = &mut self.torrent;
@@ -262,6 +278,8 @@ impl Swarm {
             | Completion::Saved { .. } => {}
             Completion::Fetched { id, result } => self.contacts.fetched(id, result, now, out),
             Completion::Resolved { id, result } => self.resolved(id, result, now, out),
+            // The node's own.
+            Completion::FileSaved { .. } => {}
         }
         self.torrent.go_on_stopping(now, out);
     }
@@ -345,10 +363,13 @@ impl Machine for Swarm {
             Input::Deadline => self.on_deadline(now, out),
             Input::Stop => {
                 self.hang_up_all("we stop", now, out);
-                self.contacts.announcer.stop(now);
+                self.contacts.stop(now);
                 self.torrent.stop(now, out);
             }
             Input::Datagram { from, bytes } => self.tracker_said(from, bytes, now, out),
+            Input::Note(Note::Peers { source, reach, peers, .. }) => {
+                self.contacts.hear(&peers, source, reach, now);
+            }
             Input::Note(_) | Input::Request { .. } => {}
         }
         self.settle(before, now, out);

@@ -30,10 +30,14 @@ impl Swarm {
             Phase::Paused { until, .. } => Some(until),
             _ => None,
         };
-        [self.next_tick, flush, retry, self.torrent.throttled_until, self.contacts.announcer.next_deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        let look = self.contacts.next_look(self.is_short_of_peers());
+        let announce = self.contacts.announcer.next_deadline();
+        [self.next_tick, flush, retry, self.torrent.throttled_until, announce, look].into_iter().flatten().min()
+    }
+
+    /// Something is missing, there are few peers and nobody left to dial.
+    pub(super) fn is_short_of_peers(&self) -> bool {
+        self.peers.len() < PEERS_FEW && self.contacts.known.idle_count() == 0 && self.torrent.may_request()
     }
 
     pub(super) fn on_deadline(&mut self, now: Time, out: &mut Outbox) {
@@ -99,7 +103,7 @@ impl Swarm {
         if self.choker.next_round() <= now && self.torrent.may_serve() {
             self.choke_round(now, out);
         }
-        if self.peers.len() < PEERS_FEW && self.contacts.known.idle_count() == 0 && self.torrent.may_request() {
+        if self.is_short_of_peers() {
             self.contacts.announcer.want_more(now);
         }
         self.torrent.free_slots = Choker::free_slots(self.peers.values());

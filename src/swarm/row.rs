@@ -41,6 +41,7 @@ impl Swarm {
             hash_fails: torrent.stats.hash_fails,
             banned: torrent.blame.banned_count(),
             tracker_trouble: self.contacts.announcer.trouble().map(str::to_owned),
+            dht_nodes: None,
             have: None,
         }
     }

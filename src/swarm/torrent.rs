@@ -93,6 +93,8 @@ pub struct Torrent {
     pub sequential: bool,
     /// The last checkpoint before the end is under way.
     pub is_last_save: bool,
+    /// It may use our DHT node.
+    pub has_dht: bool,
 }
 
 /// What a torrent is made from.
@@ -102,6 +104,7 @@ pub struct Setup {
     pub spec: Arc<StoreSpec>,
     pub sequential: bool,
     pub recheck: bool,
+    pub has_dht: bool,
 }
 
 /// Pieces with at least one wanted byte.
@@ -136,6 +139,7 @@ impl Torrent {
             recheck: setup.recheck,
             sequential: setup.sequential,
             is_last_save: false,
+            has_dht: setup.has_dht,
         }
     }
 

@@ -4,6 +4,7 @@
 //! not known here fails: nothing passes unread. Where we differ on purpose, a table says so row by row.
 
 mod bencode;
+mod dht;
 mod magnets;
 mod paths;
 mod pex;

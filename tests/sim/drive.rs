@@ -275,6 +275,9 @@ impl World {
             Note::Add(_) | Note::Watch { .. } | Note::Listening { .. } | Note::Room { .. } => {
                 panic!("[notes] {note:?} from a node")
             }
+            Note::FindPeers { .. } | Note::Peers { .. } | Note::DhtNode { .. } => {
+                panic!("[notes] {note:?} left the node")
+            }
         }
     }
 

@@ -154,6 +154,7 @@ fn completion_kind(completion: &Completion) -> u64 {
         Completion::Saved { .. } => 7,
         Completion::Fetched { id, .. } => 8 + (id.0 << 8),
         Completion::Resolved { id, .. } => 9 + (id.0 << 8),
+        Completion::FileSaved { id, .. } => 10 + (id.0 << 8),
     }
 }
 
@@ -172,5 +173,6 @@ fn job_kind(job: &Job) -> u64 {
         Job::Close { .. } => 9,
         Job::Fetch { id, .. } => 10 + (id.0 << 8),
         Job::Resolve { id, .. } => 11 + (id.0 << 8),
+        Job::SaveFile { id, .. } => 12 + (id.0 << 8),
     }
 }

@@ -1,0 +1,130 @@
+//! What machines and the application say to each other, and of what: torrents to work on, and how they stand.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::DiskError;
+use crate::base::address::Reach;
+use crate::base::{Bitfield, InfoHash, Span, TorrentId};
+use crate::metainfo::Metainfo;
+
+/// What machines and the application say to each other.
+#[derive(Debug)]
+pub enum Note {
+    /// Application to node: work on this torrent.
+    Add(Box<AddTorrent>),
+    /// Application to node: tell a [`Note::Row`] per torrent this often.
+    Watch { interval: Span },
+    /// Driver to node: peers reach us at this TCP port.
+    Listening { port: u16 },
+    /// Driver to node: so many connections can be open at once.
+    Room { conns: usize },
+    /// Swarm to node to DHT: peers of this torrent are wanted, and with `announce` we are one of them. The node lets
+    /// no private torrent through.
+    FindPeers { info_hash: InfoHash, announce: bool },
+    /// Between machines: peers of this info hash, as far as they are believed from a source of this reach.
+    Peers { info_hash: InfoHash, source: Source, reach: Reach, peers: Vec<SocketAddr> },
+    /// Swarm to node to DHT: a peer has a DHT node at this address.
+    DhtNode { address: SocketAddr },
+    /// Node to application: the state of a torrent.
+    Row(Box<Row>),
+    /// Node to application: everything wanted of this torrent is on disk, verified and saved.
+    Complete { torrent: TorrentId },
+    /// Node to application: something a person should read.
+    Said { torrent: TorrentId, level: Level, text: String },
+    /// Node to application: the torrent cannot go on.
+    Failed { torrent: TorrentId, error: DiskError },
+    /// Node to application: everything is saved, after [`Input::Stop`].
+    Stopped,
+}
+
+/// Who named a peer's address, from the least trusted on.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Source {
+    /// A node of the DHT (BEP 5).
+    Dht,
+    Tracker,
+    /// A person, on the command line: never forgotten, tried again soon.
+    Person,
+}
+
+/// How loud [`Note::Said`] is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Level {
+    Info,
+    Warning,
+}
+
+/// A torrent to work on.
+#[derive(Debug)]
+pub struct AddTorrent {
+    pub torrent: TorrentId,
+    pub metainfo: Arc<Metainfo>,
+    /// Absolute download folder.
+    pub dir: PathBuf,
+    /// Per file of the metainfo; empty means all.
+    pub wanted: Vec<bool>,
+    /// Peers from the command line (trusted whatever their reach); host names are looked up.
+    pub peers: Vec<(String, u16)>,
+    /// Tiers that replace the metainfo's own; empty means those.
+    pub trackers: Vec<Vec<String>>,
+    /// Announce to every tracker, not only to the first of each tier that works.
+    pub announce_all: bool,
+    /// Pieces in order instead of rarest first.
+    pub sequential: bool,
+    /// Most peers at once.
+    pub peers_max: usize,
+    /// Check all existing data, whatever the resume state says.
+    pub recheck: bool,
+}
+
+/// What a torrent is doing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Activity {
+    /// The disk thread is looking at its files.
+    Opening,
+    /// Existing data is hashed: pieces done, of how many.
+    Checking {
+        done: u32,
+        total: u32,
+    },
+    Downloading,
+    Seeding,
+    /// Waiting to try again, for this reason.
+    Paused(DiskError),
+    Stopped,
+}
+
+/// A torrent's state for people and scripts. Bytes and bytes per second.
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub torrent: TorrentId,
+    pub activity: Activity,
+    /// Verified bytes of wanted pieces.
+    pub have_bytes: u64,
+    /// Bytes of wanted pieces.
+    pub wanted_bytes: u64,
+    /// Payload received and sent in this run.
+    pub downloaded: u64,
+    pub uploaded: u64,
+    /// The same in all runs.
+    pub downloaded_ever: u64,
+    pub uploaded_ever: u64,
+    pub down_per_s: u64,
+    pub up_per_s: u64,
+    /// Connected peers, and how many of them have everything.
+    pub peers: u32,
+    pub seeds: u32,
+    /// Addresses that could be dialled.
+    pub known: u32,
+    /// Payload that was thrown away: double or of failed pieces.
+    pub wasted: u64,
+    pub hash_fails: u32,
+    pub banned: u32,
+    /// What the tracker last said, if it was trouble.
+    pub tracker_trouble: Option<String>,
+    /// Nodes of the DHT that are known; None where this torrent does not use it.
+    pub dht_nodes: Option<u32>,
+    pub have: Option<Arc<Bitfield>>,
+}

@@ -1,0 +1,85 @@
+//! Between the DHT and the swarms: whose peers it looks for, and where what it finds goes. The one place where private
+//! torrents (BEP 27) are kept from it.
+
+use super::Node;
+use crate::base::{InfoHash, Time};
+use crate::dht::Dht;
+use crate::machine::{Command, Input, Machine, Note, Outbox};
+use crate::metainfo::Metainfo;
+
+impl Node {
+    /// The same with a DHT node.
+    pub fn with_dht(mut self, dht: Dht) -> Node {
+        self.us.has_dht = true;
+        self.dht = Some(dht);
+        self
+    }
+
+    /// Whether a torrent may use the DHT.
+    pub(super) fn may_use_dht(&self, info_hash: &InfoHash) -> bool {
+        let swarm = self.by_hash.get(info_hash).and_then(|id| self.swarms.get(id));
+        self.dht.is_some() && swarm.is_some_and(|swarm| !swarm.is_private())
+    }
+
+    /// A torrent came that may know nodes.
+    pub(super) fn take_hints(&mut self, metainfo: &Metainfo) {
+        if let Some(dht) = self.dht.as_mut().filter(|_| !metainfo.private) {
+            metainfo.nodes.iter().for_each(|(host, port)| dht.hint(host, *port));
+        }
+    }
+
+    /// Hands an input to the DHT and carries what it says.
+    pub(super) fn hand_dht(&mut self, now: Time, input: Input<'_>, out: &mut Outbox) {
+        let before = out.commands.len();
+        if let Some(dht) = &mut self.dht {
+            dht.handle(now, input, out);
+            self.carry_notes(before, now, out);
+        }
+    }
+
+    /// Takes the notes between machines out of what one of them said, and hands them over.
+    pub(super) fn carry_notes(&mut self, before: usize, now: Time, out: &mut Outbox) {
+        if !out.commands[before..].iter().any(is_between) {
+            return;
+        }
+        let said = out.commands.split_off(before);
+        let (between, others): (Vec<Command>, Vec<Command>) = said.into_iter().partition(is_between);
+        out.commands.extend(others);
+        for command in between {
+            match command {
+                Command::Tell(Note::FindPeers { info_hash, announce }) if self.may_use_dht(&info_hash) => {
+                    self.hand_dht(now, Input::Note(Note::FindPeers { info_hash, announce }), out);
+                }
+                Command::Tell(note @ Note::DhtNode { .. }) => self.hand_dht(now, Input::Note(note), out),
+                Command::Tell(note @ Note::Peers { info_hash, .. }) if self.may_use_dht(&info_hash) => {
+                    if let Some(&id) = self.by_hash.get(&info_hash) {
+                        self.hand(id, now, Input::Note(note), out);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// When the DHT has something to do.
+    pub(super) fn dht_deadline(&self) -> Option<Time> {
+        self.dht.as_ref().and_then(Dht::next_deadline)
+    }
+
+    /// Writes into the rows told since `before` how many nodes the DHT knows.
+    pub(super) fn fill_rows(&self, before: usize, out: &mut Outbox) {
+        let Some(dht) = &self.dht else { return };
+        let count = dht.node_count() as u32;
+        for command in &mut out.commands[before..] {
+            if let Command::Tell(Note::Row(row)) = command {
+                let swarm = self.swarms.get(&row.torrent);
+                row.dht_nodes = swarm.filter(|swarm| !swarm.is_private()).map(|_| count);
+            }
+        }
+    }
+}
+
+/// Whether this is from one machine to another.
+fn is_between(command: &Command) -> bool {
+    matches!(command, Command::Tell(Note::FindPeers { .. } | Note::DhtNode { .. } | Note::Peers { .. }))
+}
