@@ -114,8 +114,16 @@ command! {
     #[argh(option)] timeout: Option<String>,
     /// shell command to run when complete (told PEERLINK_NAME, PEERLINK_DIR, PEERLINK_INFO_HASH)
     #[argh(option)] on_done: Option<String>,
-    /// accepted: the DHT comes with a later version and is off
+    /// neither look for peers in the DHT nor be a part of it
     #[argh(switch)] no_dht: bool,
+    /// a DHT node to begin with instead of the public ones, HOST:PORT (repeatable)
+    #[argh(option)] dht_bootstrap: Vec<String>,
+    /// ask in the DHT, and answer nothing
+    #[argh(switch)] dht_read_only: bool,
+    /// bytes per second that the DHT may send (default: 8000; 0: no limit)
+    #[argh(option)] dht_up_limit: Option<String>,
+    /// DHT questions per second of one source; who asks more is ignored (default: 5; 0: any number)
+    #[argh(option)] dht_per_source: Option<String>,
     /// accepted: local discovery comes with a later version and is off
     #[argh(switch)] no_lsd: bool,
     /// accepted: peer exchange comes with a later version and is off
@@ -166,8 +174,16 @@ command! {
     #[argh(option)] seed_ratio: Option<String>,
     /// end after so long: 30m, 2h (0: no limit)
     #[argh(option)] seed_time: Option<String>,
-    /// accepted: the DHT comes with a later version and is off
+    /// neither look for peers in the DHT nor be a part of it
     #[argh(switch)] no_dht: bool,
+    /// a DHT node to begin with instead of the public ones, HOST:PORT (repeatable)
+    #[argh(option)] dht_bootstrap: Vec<String>,
+    /// ask in the DHT, and answer nothing
+    #[argh(switch)] dht_read_only: bool,
+    /// bytes per second that the DHT may send (default: 8000; 0: no limit)
+    #[argh(option)] dht_up_limit: Option<String>,
+    /// DHT questions per second of one source; who asks more is ignored (default: 5; 0: any number)
+    #[argh(option)] dht_per_source: Option<String>,
     /// accepted: local discovery comes with a later version and is off
     #[argh(switch)] no_lsd: bool,
     /// accepted: peer exchange comes with a later version and is off

@@ -8,6 +8,7 @@ pub mod create;
 #[cfg(not(feature = "create"))]
 #[path = "no_create.rs"]
 pub mod create;
+pub mod dht;
 pub mod enough;
 pub mod exit;
 pub mod file;

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::dht;
 use super::enough::Enough;
 use super::exit::{Exit, Failure};
 use super::follow::{Follow, Followed, Purpose, Say, Style};
@@ -58,6 +59,7 @@ pub fn run(
 ) -> Result<Exit, Failure> {
     check(&items)?;
     let style = Style { json: settings.switch("json"), quiet: settings.switch("quiet"), live: console.is_live() };
+    let dht = dht::node(settings, &state_dir)?;
     let reactor = start(settings, state_dir, items.len())?;
     tell_port(&reactor, settings, style, console);
     let handle = reactor.handle();
@@ -65,6 +67,9 @@ pub fn run(
     log::debug!("peer id {peer_id:?}, seed {seed}");
     let mut node = Node::new(peer_id, key);
     node.allow_connections(settings.count("max-connections").unwrap_or(limits::CONNECTIONS_MAX as u64) as usize);
+    if let Some(dht) = dht {
+        node = node.with_dht(dht);
+    }
     let followed = items.iter().map(|item| Followed::new(item.metainfo.clone(), item.dir.clone(), &item.wanted));
     let mut follow = Follow::new(purpose, style, followed.collect()).until(Enough::of(settings));
     handle.note(Note::Watch { interval: if style.live { ROWS.0 } else { ROWS.1 } });

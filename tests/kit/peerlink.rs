@@ -30,6 +30,8 @@ pub fn command_at(bind: &str, words: &[&str], state: &Path) -> Command {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PEERLINK_")) {
         command.env_remove(name);
     }
+    // Nothing here may ask nodes of the real DHT; a test that has its own takes this away.
+    command.env("PEERLINK_NO_DHT", "true");
     command.env("HOME", state).env_remove("XDG_CONFIG_HOME").env_remove("XDG_STATE_HOME");
     command.args(words).arg("--json").args(["--bind", bind, "--port", "0"]).arg("--state-dir").arg(state);
     command
