@@ -113,6 +113,9 @@ pub struct Outgoing {
 pub enum Job {
     /// Load the resume state and look at the files; answered by [`Completion::Opened`]. First job of a store.
     Open { store: StoreId, spec: Arc<StoreSpec> },
+    /// Reserve some of the room that the wanted files lack, for about 20 ms; answered by [`Completion::Reserved`].
+    /// A failure gives back what was reserved since the first of these jobs.
+    Reserve { store: StoreId },
     /// Store a batch of one piece's blocks, sorted by `begin`; with `last`, finish the piece's digest.
     /// Answered by [`Completion::Home`] or [`Completion::WriteFailed`], and with `last` by [`Completion::Hashed`].
     Write { store: StoreId, piece: Piece, blocks: Vec<Filled>, last: bool },
@@ -177,6 +180,10 @@ pub enum Completion {
         store: StoreId,
         result: Result<Opened, DiskError>,
     },
+    Reserved {
+        store: StoreId,
+        result: Result<Reserved, DiskError>,
+    },
     /// The blocks of one `Write` are on disk and hashed as far as possible; `buffers` go back to the pool.
     Home {
         store: StoreId,
@@ -231,6 +238,16 @@ pub struct Opened {
     pub resume: Option<Resume>,
     /// Length of each of the layout's files as found, None where there is none.
     pub lens: Vec<Option<u64>>,
+}
+
+/// How far room is reserved, in bytes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reserved {
+    pub done: u64,
+    /// All of it is reserved when this is reached.
+    pub total: u64,
+    /// Why no room can be reserved, though there is enough: then nothing more comes.
+    pub cannot: Option<String>,
 }
 
 /// An HTTP reply, whatever its status.

@@ -64,6 +64,7 @@ impl Scene {
             peers_max: 10,
             recheck: false,
             announce_all: false,
+            prealloc: false,
         };
         scene.handle_with(Input::Note(Note::Add(Box::new(add))), &have);
         scene

@@ -11,6 +11,8 @@ mod disk_resume;
 mod exhaustion;
 #[path = "threads/pipeline.rs"]
 mod pipeline;
+#[path = "threads/reserve.rs"]
+mod reserve;
 #[path = "threads/rig.rs"]
 mod rig;
 #[path = "threads/script.rs"]

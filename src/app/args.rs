@@ -108,6 +108,8 @@ command! {
     #[argh(option)] seed_ratio: Option<String>,
     /// keep sharing for so long: 30m, 2h (0: no limit)
     #[argh(option)] seed_time: Option<String>,
+    /// none: files take room as they grow; full: reserve room for all of them first (default: none)
+    #[argh(option)] prealloc: Option<String>,
     /// room that must stay free where --dir is: 500M, 1G (0: none)
     #[argh(option)] min_free: Option<String>,
     /// give up if no peer delivered anything by then: 30s, 5m

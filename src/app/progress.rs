@@ -16,6 +16,7 @@ pub fn line(name: &str, row: &Row) -> String {
     let up = format!("↑ {}/s", size(row.up_per_s));
     match &row.activity {
         Activity::Opening => format!("{name}  looking at its files"),
+        Activity::Reserving { done, total } => format!("{name}  reserving room {}", percent(*done, *total)),
         Activity::Checking { done, total } => {
             format!("{name}  checking {}", percent(u64::from(*done), u64::from(*total)))
         }
@@ -80,6 +81,7 @@ pub fn time(span: Span) -> String {
 pub fn event(name: &str, info_hash: &str, row: &Row) -> String {
     let (activity, reason) = match &row.activity {
         Activity::Opening => ("opening", None),
+        Activity::Reserving { .. } => ("reserving", None),
         Activity::Checking { .. } => ("checking", None),
         Activity::Downloading => ("downloading", None),
         Activity::Seeding => ("seeding", None),
@@ -145,6 +147,7 @@ pub mod tests {
         let downloading = "a  42.2%  12.3 of 29.1 MiB  ↓ 3.2 MiB/s  ↑ 0 B/s  peers 3 (2 seeds)  ETA 5s";
         assert_eq!(with(Activity::Downloading), downloading);
         assert_eq!(with(Activity::Opening), "a  looking at its files");
+        assert_eq!(with(Activity::Reserving { done: 1, total: 2 }), "a  reserving room 50.0%");
         assert_eq!(with(Activity::Checking { done: 1, total: 3 }), "a  checking 33.3%");
         assert_eq!(with(Activity::Seeding), "a  sharing  ↑ 0 B/s  sent 0 B  ratio 0.00  peers 3 (2 seeds)");
         let alone = Row { peers: 0, seeds: 0, down_per_s: 0, dht_nodes: Some(7), ..row() };

@@ -182,6 +182,7 @@ fn add(number: usize, item: Item, settings: &Settings) -> AddTorrent {
         sequential: settings.switch("sequential"),
         peers_max: settings.count("max-peers").unwrap_or(limits::PEERS_MAX as u64) as usize,
         recheck: settings.switch("recheck"),
+        prealloc: settings.text("prealloc") == Some("full"),
     }
 }
 

@@ -24,6 +24,8 @@ pub enum Kind {
     /// A number with up to three decimals.
     Ratio,
     Text,
+    /// One of these words.
+    Choice(&'static [&'static str]),
     /// A choice of files, `1-5,8`.
     Select,
     /// Addresses with a port; may be repeated.
@@ -64,6 +66,8 @@ impl Kind {
             Kind::Time => values::time(value).map(drop),
             Kind::Text if value.is_empty() => Err("it is empty".into()),
             Kind::Text => Ok(()),
+            Kind::Choice(words) if words.contains(&value) => Ok(()),
+            Kind::Choice(words) => Err(format!("`{value}` is not one of {}", words.join(", "))),
             Kind::Select => values::select_form(value),
             Kind::Peers => values::peer(value).map(drop),
             Kind::Addresses => values::bind(value).map(drop),
@@ -136,6 +140,7 @@ pub const SETTINGS: &[Setting] = &[
     row("seed", None, Kind::Switch, "false", ""),
     row("seed-ratio", None, Kind::Ratio, "0", "a ratio such as 1.5"),
     row("seed-time", None, Kind::Time, "0", "a time such as 30m"),
+    row("prealloc", None, Kind::Choice(&["none", "full"]), "none", "none or full"),
     row("min-free", None, Kind::Size { min: 0 }, "0", "a size such as 1G"),
     row("timeout", None, Kind::Time, "", "a time such as 30s"),
     row("on-done", None, Kind::Text, "", "a command"),
@@ -203,6 +208,8 @@ mod tests {
             ("dir", ""),
             ("seed", "maybe"),
             ("exclude", "a//b"),
+            ("prealloc", "falloc"),
+            ("prealloc", ""),
         ];
         for (name, value) in bad {
             assert!(by_long(name).unwrap().kind.check(value).is_err(), "{name} {value}");

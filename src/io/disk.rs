@@ -70,6 +70,10 @@ impl Disk {
                 });
                 self.mail.send(Completion::Opened { store, result });
             }
+            Job::Reserve { store } => {
+                let result = stores.get_mut(&store).ok_or_else(not_open).and_then(|of| of.reserve(shared.table));
+                self.mail.send(Completion::Reserved { store, result });
+            }
             Job::Write { store, piece, blocks, last } => self.write(store, piece, blocks, last),
             Job::Forget { store, piece } => self.hashers.send(piece, HashJob::Forget { store, piece }),
             Job::Check { store, piece } => match self.folder(store) {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat};
 use nix::sys::stat::{Mode, mkdirat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::trouble::Trouble;
 use crate::base::StoreId;
@@ -127,8 +128,33 @@ impl Folder {
         Ok(self.walk(&file.path, flags, mode, access == Access::Write)?.into())
     }
 
+    /// Removes a file of no bytes, if it is still this one.
+    ///
+    /// # Errors
+    /// When it is not, or cannot be removed.
+    pub fn remove_empty(&self, key: Key, known: Option<Stamp>) -> io::Result<()> {
+        let Some(file) = self.layout().files().get(key as usize) else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        let (at, name) = self.walk_to_folder(&file.path, false)?;
+        let look = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let found = File::from(again(|| openat(&at, name, look, Mode::empty()))?).metadata()?;
+        let is_it = known.is_some_and(|known| known.inode == found.ino() && known.device == found.dev());
+        if !is_it || !found.is_file() || found.len() > 0 {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        Ok(unlinkat(&at, name, UnlinkatFlags::NoRemoveDir)?)
+    }
+
     /// Opens the last part of `path` with `flags`, going down one folder at a time.
     fn walk(&self, path: &[String], flags: OFlag, mode: Mode, create: bool) -> io::Result<OwnedFd> {
+        let (at, name) = self.walk_to_folder(path, create)?;
+        let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_LARGEFILE;
+        Ok(again(|| openat(&at, name, flags, mode))?)
+    }
+
+    /// The folder that holds the last part of `path`, and that part.
+    fn walk_to_folder<'a>(&self, path: &'a [String], create: bool) -> io::Result<(OwnedFd, &'a str)> {
         let Some((name, folders)) = path.split_last() else { return Err(io::ErrorKind::InvalidInput.into()) };
         let step = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let open_dir = || again(|| open(&self.spec.dir, step, Mode::empty()));
@@ -153,8 +179,7 @@ impl Folder {
             };
             at = next;
         }
-        let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_LARGEFILE;
-        Ok(again(|| openat(&at, name.as_str(), flags, mode))?)
+        Ok((at, name))
     }
 
     /// Says what is in the way, where the error number alone would puzzle people.

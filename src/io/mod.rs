@@ -18,6 +18,7 @@ mod payload;
 mod perform;
 pub mod pieces;
 pub mod reactor;
+mod reserve;
 pub mod resident;
 pub mod signals;
 pub mod space;

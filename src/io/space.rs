@@ -26,11 +26,12 @@ pub fn free(dir: &Path) -> io::Result<u64> {
     }
 }
 
-/// Bytes of this file that have their place on disk below `dir`, at most its length: holes have none.
+/// Bytes of this file that have their place on disk below `dir`, at most as many as it will have: holes have none, and
+/// what is reserved behind its end has.
 pub fn stored(dir: &Path, file: &File) -> u64 {
     let path = file.path.iter().fold(dir.to_path_buf(), |path, part| path.join(part));
     let found = path.symlink_metadata().ok().filter(|found| found.is_file());
-    found.map_or(0, |found| found.blocks().saturating_mul(512).min(found.len()).min(file.len))
+    found.map_or(0, |found| found.blocks().saturating_mul(512).min(file.len))
 }
 
 #[cfg(test)]

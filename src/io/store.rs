@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::files::{Access, Folder, Key, Table, stamp_of};
+use super::reserve::Reserve;
 use super::statefile::{JournalFile, StateFiles};
 use super::trouble::Trouble;
 use crate::base::StoreId;
@@ -33,6 +34,8 @@ pub(super) struct Store {
     distrusted: BTreeSet<Key>,
     /// A file that somebody took away.
     lost: Option<Key>,
+    /// Room that is being reserved.
+    pub reserving: Option<Reserve>,
 }
 
 /// What all stores of a process share.
@@ -64,7 +67,8 @@ impl Store {
             None
         });
         let (dirty, distrusted) = (BTreeSet::new(), BTreeSet::new());
-        let mut store = Store { id, folder, state, journal, generation, stamps, dirty, distrusted, lost: None };
+        let mut store =
+            Store { id, folder, state, journal, generation, stamps, dirty, distrusted, lost: None, reserving: None };
         if judged.plan == Plan::Renew {
             // A run that is killed in its first check goes on with it.
             let found = || first_look(store.folder.layout(), &store.stamps);
@@ -132,6 +136,22 @@ impl Store {
         let is_known = self.stamps[at].is_some_and(|old| old.inode == new.inode && old.device == new.device);
         if !is_known && self.append(&[Line::File { key, inode: new.inode, device: new.device }]) {
             self.stamps[at] = Some(new);
+        }
+    }
+
+    /// Whether a file was there when it was last looked at.
+    pub fn is_there(&self, key: Key) -> bool {
+        self.stamps.get(key as usize).is_some_and(Option::is_some)
+    }
+
+    /// A file that was made and is taken away again, unless it is another one or has a byte in it.
+    pub fn unmake(&mut self, table: &mut Table, key: Key) {
+        let known = self.file_to_write(table, key).ok().and_then(|file| file.metadata().ok());
+        table.forget(self.id, key);
+        self.dirty.remove(&key);
+        match self.folder.remove_empty(key, known.as_ref().map(stamp_of)) {
+            Ok(()) => self.stamps[key as usize] = None,
+            Err(error) => log::warn!("cannot remove {}: {error}", self.folder.path_of(key).display()),
         }
     }
 

@@ -77,6 +77,8 @@ pub struct AddTorrent {
     pub peers_max: usize,
     /// Check all existing data, whatever the resume state says.
     pub recheck: bool,
+    /// Reserve room for all wanted files before anything is downloaded.
+    pub prealloc: bool,
 }
 
 /// What a torrent is doing.
@@ -84,6 +86,11 @@ pub struct AddTorrent {
 pub enum Activity {
     /// The disk thread is looking at its files.
     Opening,
+    /// Room for its files is reserved: bytes, of how many.
+    Reserving {
+        done: u64,
+        total: u64,
+    },
     /// Existing data is hashed: pieces done, of how many.
     Checking {
         done: u32,

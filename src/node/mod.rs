@@ -181,6 +181,7 @@ impl Node {
             | Completion::Hashed { store, .. }
             | Completion::Digests { store, .. }
             | Completion::Read { store, .. }
+            | Completion::Reserved { store, .. }
             | Completion::Saved { store, .. } => Some(store_owner(*store)),
             Completion::FileSaved { .. } => None,
         };

@@ -86,6 +86,7 @@ impl Swarm {
             spec: Arc::new(spec),
             sequential: add.sequential,
             recheck: add.recheck,
+            prealloc: add.prealloc,
         };
         let mut swarm = Swarm {
             us,
@@ -233,6 +234,7 @@ impl Swarm {
             Command::Job(job) => matches!(
                 job,
                 Job::Open { .. }
+                    | Job::Reserve { .. }
                     | Job::Write { .. }
                     | Job::Read { .. }
                     | Job::Digests { .. }
@@ -266,6 +268,7 @@ impl Swarm {
                 }
             }
             Completion::Opened { store, result } if store == ours => torrent.on_opened(result, now, out),
+            Completion::Reserved { store, result } if store == ours => torrent.on_reserved(result, now, out),
             Completion::Hashed { store, piece, digest } if store == ours => {
                 torrent.on_hashed(piece, digest, now, out)
             }
@@ -273,6 +276,7 @@ impl Swarm {
             Completion::Saved { store, result } if store == ours => torrent.on_saved(result, now, out),
             // Of an earlier opening: nothing of it counts any more.
             Completion::Opened { .. }
+            | Completion::Reserved { .. }
             | Completion::Hashed { .. }
             | Completion::Digests { .. }
             | Completion::Saved { .. } => {}

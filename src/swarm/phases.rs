@@ -5,7 +5,7 @@ use super::store::Store;
 use super::torrent::{Later, Phase, Torrent, wanted_pieces};
 use crate::base::limits::DISK_RETRY;
 use crate::base::{Bitfield, Piece, StoreId, Time};
-use crate::machine::{DiskError, DiskErrorKind, Job, Level, Note, Opened, Outbox};
+use crate::machine::{DiskError, DiskErrorKind, Job, Level, Note, Opened, Outbox, Reserved};
 use crate::storage::{Partial, Place, Resume};
 
 impl Torrent {
@@ -35,6 +35,45 @@ impl Torrent {
             }
         };
         self.remember_totals(opened.resume.as_ref());
+        if self.prealloc {
+            self.phase = Phase::Reserving { done: 0, total: 0 };
+            self.opened = Some(opened);
+            return out.job(Job::Reserve { store: self.store.id });
+        }
+        self.check_existing(opened, now, out);
+    }
+
+    /// Some of the room was reserved, or cannot be. A disk that is too small for all of it ends the torrent before
+    /// anything was written; one that became so later is waited for.
+    pub fn on_reserved(&mut self, result: Result<Reserved, DiskError>, now: Time, out: &mut Outbox) {
+        let (Phase::Reserving { .. }, Some(opened)) = (&self.phase, self.opened.take()) else {
+            return;
+        };
+        match result {
+            Ok(Reserved { done, total, cannot: None }) if done < total => {
+                self.phase = Phase::Reserving { done, total };
+                self.opened = Some(opened);
+                out.job(Job::Reserve { store: self.store.id });
+            }
+            Ok(Reserved { cannot, .. }) => {
+                // Every try would fail the same way.
+                self.prealloc = cannot.is_none();
+                if let Some(text) = cannot {
+                    out.tell(Note::Said { torrent: self.id, level: Level::Warning, text });
+                }
+                self.check_existing(opened, now, out);
+            }
+            Err(error) if self.store.id.epoch > 1 => self.pause(error, true, now, out),
+            Err(error) => {
+                self.phase = Phase::Stopped;
+                out.job(Job::Close { store: self.store.id });
+                out.tell(Note::Failed { torrent: self.id, error });
+            }
+        }
+    }
+
+    /// Takes over what is known of existing data, and checks what may be right.
+    fn check_existing(&mut self, opened: Opened, now: Time, out: &mut Outbox) {
         self.phase = Phase::Checking;
         let mut checks: Vec<Piece> = Vec::new();
         match opened.resume.filter(|_| !self.recheck) {
@@ -111,7 +150,7 @@ impl Torrent {
     pub fn stop(&mut self, now: Time, out: &mut Outbox) {
         match self.phase {
             Phase::Stopping | Phase::Stopped => {}
-            Phase::Opening | Phase::Paused { reopen: true, .. } => {
+            Phase::Opening | Phase::Reserving { .. } | Phase::Paused { reopen: true, .. } => {
                 self.phase = Phase::Stopped;
                 out.job(Job::Close { store: self.store.id });
             }

@@ -14,6 +14,7 @@ impl Swarm {
         let (have_bytes, wanted_bytes) = torrent.picker.progress();
         let activity = match &torrent.phase {
             Phase::Opening => Activity::Opening,
+            Phase::Reserving { done, total } => Activity::Reserving { done: *done, total: *total },
             Phase::Checking => {
                 let (done, total) = torrent.store.check_progress();
                 Activity::Checking { done, total }

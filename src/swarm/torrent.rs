@@ -9,7 +9,7 @@ use super::picker::Picker;
 use super::store::Store;
 use crate::base::rate::Rate;
 use crate::base::{Bitfield, Block, ConnId, Filled, Piece, StoreId, Time, TorrentId};
-use crate::machine::{DiskError, DiskErrorKind, Job, Level, Note, Outbox, StoreSpec};
+use crate::machine::{DiskError, DiskErrorKind, Job, Level, Note, Opened, Outbox, StoreSpec};
 use crate::metainfo::Metainfo;
 use crate::storage::{Partial, Resume};
 
@@ -18,6 +18,11 @@ use crate::storage::{Partial, Resume};
 pub enum Phase {
     /// The disk thread looks at its files.
     Opening,
+    /// Room for its files is reserved: bytes, of how many.
+    Reserving {
+        done: u64,
+        total: u64,
+    },
     /// Existing data is hashed.
     Checking,
     Active,
@@ -90,6 +95,10 @@ pub struct Torrent {
     pub knows_totals: bool,
     /// Look at all existing data.
     pub recheck: bool,
+    /// Room is to be reserved before anything is downloaded.
+    pub prealloc: bool,
+    /// What the disk thread found, while room is reserved.
+    pub opened: Option<Opened>,
     pub sequential: bool,
     /// The last checkpoint before the end is under way.
     pub is_last_save: bool,
@@ -105,6 +114,7 @@ pub struct Setup {
     pub sequential: bool,
     pub recheck: bool,
     pub has_dht: bool,
+    pub prealloc: bool,
 }
 
 /// Pieces with at least one wanted byte.
@@ -137,6 +147,8 @@ impl Torrent {
             was_told_complete: false,
             knows_totals: false,
             recheck: setup.recheck,
+            prealloc: setup.prealloc,
+            opened: None,
             sequential: setup.sequential,
             is_last_save: false,
             has_dht: setup.has_dht,

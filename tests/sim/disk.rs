@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use peerlink::base::{BLOCK_LEN, Block, Filled, InfoHash, Piece, StoreId};
-use peerlink::machine::{Completion, DiskError, DiskErrorKind, Job, Opened, Run, StoreSpec};
+use peerlink::machine::{Completion, DiskError, DiskErrorKind, Job, Opened, Reserved, Run, StoreSpec};
 use peerlink::storage::resume::Stamp;
 use peerlink::storage::{Layout, Place};
 use sha1::{Digest, Sha1};
@@ -72,6 +72,7 @@ impl Disk {
         let fails = rng.u32(..1000) < self.mood.errors_per_mille;
         match job {
             Job::Open { store, spec } => vec![self.open(store, spec, fails)],
+            Job::Reserve { store } => vec![Completion::Reserved { store, result: self.reserve(store, fails, rng) }],
             Job::Write { store, piece, blocks, last } => self.write(store, piece, blocks, last, fails, rng),
             Job::Forget { store, piece } => {
                 self.running.remove(&(store, piece));
@@ -164,6 +165,19 @@ impl Disk {
         let resume = volume.saved.open(&spec, &boot_id, &stamps, writable);
         self.open.insert(store, spec);
         Completion::Opened { store, result: Ok(Opened { resume, lens }) }
+    }
+
+    /// In one to four turns; some disks cannot.
+    fn reserve(&mut self, store: StoreId, fails: bool, rng: &mut fastrand::Rng) -> Result<Reserved, DiskError> {
+        assert!(self.open.contains_key(&store), "[jobs] room reserved for a store that is not open");
+        if self.mood.full {
+            return Err(full());
+        }
+        if fails {
+            return Err(broken("cannot reserve room for"));
+        }
+        let cannot = (rng.u8(..8) == 0).then(|| "no room can be reserved here".to_string());
+        Ok(Reserved { done: rng.u64(1..=4), total: 4, cannot })
     }
 
     fn write(

@@ -236,6 +236,7 @@ fn task(world: &mut World, host: usize, torrent: usize, needs_peers: bool) -> Ta
     let few = if world.actors_stay { 20 } else { 4 };
     task.peers_max = *world.rng.choice(&[few, 20, 50]).expect("some");
     task.recheck = world.rng.u8(..12) == 0;
+    task.prealloc = world.rng.u8(..6) == 0;
     task
 }
 

@@ -55,6 +55,7 @@ pub struct Task {
     pub peers_max: usize,
     pub recheck: bool,
     pub announce_all: bool,
+    pub prealloc: bool,
 }
 
 impl Task {
@@ -68,6 +69,7 @@ impl Task {
             peers_max: 50,
             recheck: false,
             announce_all: false,
+            prealloc: false,
         }
     }
 }

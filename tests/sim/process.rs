@@ -49,6 +49,7 @@ impl World {
                 peers: task.peers,
                 trackers: task.trackers,
                 announce_all: task.announce_all,
+                prealloc: task.prealloc,
                 sequential: task.sequential,
                 peers_max: task.peers_max,
                 recheck: task.recheck,

@@ -153,6 +153,7 @@ fn completion_kind(completion: &Completion) -> u64 {
         Completion::Read { conn, .. } => 6 + (conn.0 << 8),
         Completion::Saved { .. } => 7,
         Completion::Fetched { id, .. } => 8 + (id.0 << 8),
+        Completion::Reserved { .. } => 12,
         Completion::Resolved { id, .. } => 9 + (id.0 << 8),
         Completion::FileSaved { id, .. } => 10 + (id.0 << 8),
     }
@@ -172,6 +173,7 @@ fn job_kind(job: &Job) -> u64 {
         Job::Checkpoint { .. } => 8,
         Job::Close { .. } => 9,
         Job::Fetch { id, .. } => 10 + (id.0 << 8),
+        Job::Reserve { .. } => 12,
         Job::Resolve { id, .. } => 11 + (id.0 << 8),
         Job::SaveFile { id, .. } => 12 + (id.0 << 8),
     }
