@@ -42,6 +42,8 @@
 //!   credit, and a second outlasts the other side's disk, its turns and ours. Memory is bounded by the pool alone.
 //! * A piece that failed is fetched again from one peer only: then its sender is certain, whoever else lied before.
 //!   On loopback a ban names peer id and port, elsewhere the address: there, many peers share one.
+//! * A torrent known by its hash alone has a machine of its own ([`swarm::Seeker`]): it fetches the info dictionary,
+//!   then its peers, with what they said meanwhile, go over to the swarm, as if they had just shaken hands with it.
 //! * `io` may use `metainfo` (it hashes and reads torrents for `create`), and asks the kernel for resident pages with
 //!   `preadv2(RWF_NOWAIT)` in the loop: it cannot block, and saves seeds a hop to the disk thread.
 

@@ -17,7 +17,7 @@ use crate::base::{Block, ConnId, Filled, InfoHash, JobId, Piece, Pool, Span, Sto
 use crate::storage::{Layout, Record, Resume};
 use crate::wire::http::{Reply, Request};
 
-pub use self::notes::{Activity, AddTorrent, Level, Note, Row, Source};
+pub use self::notes::{Activity, AddTorrent, Level, Note, Row, SeekTorrent, Source, Ways};
 
 /// What happened.
 #[derive(Debug)]
@@ -133,6 +133,8 @@ pub enum Job {
     Checkpoint { store: StoreId, resume: Box<Resume> },
     /// Close the files. No answer.
     Close { store: StoreId },
+    /// Keep a .torrent file in the state folder. No answer.
+    Keep { info_hash: InfoHash, bytes: Vec<u8> },
     /// An HTTP GET; answered by [`Completion::Fetched`].
     Fetch { id: JobId, request: Fetch },
     /// A name look-up; answered by [`Completion::Resolved`].

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use miniserde::json::{self, Value};
 use peerlink::base::{Bitfield, ConnId, Geometry, PeerId, Span, Time, TorrentId};
-use peerlink::machine::{AddTorrent, Command, Completion, Input, Job, Machine, Note, Opened, Outbox, Run};
+use peerlink::machine::{AddTorrent, Command, Completion, Input, Job, Machine, Note, Opened, Outbox, Run, Ways};
 use peerlink::metainfo::{self, Metainfo};
 use peerlink::node::Node;
 use peerlink::storage::Resume;
@@ -63,6 +63,7 @@ impl Scene {
             sequential: false,
             peers_max: 10,
             recheck: false,
+            ways: Ways::default(),
             announce_all: false,
             prealloc: false,
         };

@@ -15,6 +15,8 @@ mod existing;
 mod kit;
 #[path = "process/layers.rs"]
 mod layers;
+#[path = "process/magnets.rs"]
+mod magnets;
 #[path = "process/prealloc.rs"]
 mod prealloc;
 #[path = "process/proxy.rs"]

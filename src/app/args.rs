@@ -70,7 +70,7 @@ pub struct Taken {
 
 command! {
     /// Downloads torrents and verifies every piece. The same command goes on where an earlier one stopped.
-    #[argh(usage = "[OPTIONS] SOURCE...", note = "SOURCE is a .torrent file, `-` (standard input) or an http(s) URL of a .torrent file.\nEvery option can also be an environment variable (PEERLINK_MAX_PEERS=50) or a key of the\nconfiguration file (max-peers = 50): see `peerlink config`.")]
+    #[argh(usage = "[OPTIONS] SOURCE...", note = "SOURCE is a .torrent file, `-` (standard input), a magnet link, an http(s) URL of a .torrent file, or an info hash.\nEvery option can also be an environment variable (PEERLINK_MAX_PEERS=50) or a key of the\nconfiguration file (max-peers = 50): see `peerlink config`.")]
     Get, paths: #[argh(positional, arg_name = "SOURCE")] Vec<String>,
     /// folder to download to (default: the current one)
     #[argh(option, short = 'd')] dir: Option<String>,
@@ -237,9 +237,31 @@ command! {
 }
 
 command! {
-    /// Prints what a torrent holds.
-    #[argh(usage = "[OPTIONS] SOURCE", note = "SOURCE is a .torrent file, `-` (standard input) or an http(s) URL of a .torrent file.")]
+    /// Prints what a torrent holds, or what a magnet link says.
+    #[argh(usage = "[OPTIONS] SOURCE", note = "SOURCE is a .torrent file, `-` (standard input), a magnet link, an http(s) URL of a .torrent file, or an info hash.")]
     Show, paths: #[argh(positional, arg_name = "SOURCE")] Vec<String>,
+    /// ask the swarm of a link or info hash what the torrent holds
+    #[argh(switch)] fetch: bool,
+    /// give up if no peer told it by then: 30s, 5m
+    #[argh(option)] timeout: Option<String>,
+    /// a peer to ask, HOST:PORT (repeatable)
+    #[argh(option)] peer: Vec<String>,
+    /// trackers instead of the link's own: URL,URL (repeatable; each is a tier)
+    #[argh(option, short = 't')] tracker: Vec<String>,
+    /// TCP port for peers, 0 for any (default: 6881, or any if that is taken)
+    #[argh(option, short = 'p')] port: Option<String>,
+    /// local address to listen on and dial from (repeatable)
+    #[argh(option)] bind: Vec<String>,
+    /// do not use the DHT
+    #[argh(switch)] no_dht: bool,
+    /// a DHT node to begin with, HOST:PORT (repeatable; instead of the usual ones)
+    #[argh(option)] dht_bootstrap: Vec<String>,
+    /// accepted: local discovery comes with a later version and is off
+    #[argh(switch)] no_lsd: bool,
+    /// accepted: peer exchange comes with a later version and is off
+    #[argh(switch)] no_pex: bool,
+    /// folder for what is remembered between runs (default: peerlink in $XDG_STATE_HOME)
+    #[argh(option)] state_dir: Option<String>,
     /// print one JSON object
     #[argh(switch, short = 'j')] json: bool,
     /// say more (repeatable)

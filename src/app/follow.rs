@@ -2,14 +2,14 @@
 //! which exit code. Decides only: what it says is carried out by `run`.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use super::enough::{Enough, ratio_text};
-use super::exit::Exit;
+use super::exit::{Exit, Failure};
 use super::json::Object;
 use super::progress;
-use crate::base::text::size;
-use crate::base::{Span, TorrentId};
+use super::run::{Item, Subject};
+use crate::base::text::{harmless, size};
+use crate::base::{InfoHash, Span, TorrentId};
 use crate::machine::{Activity, DiskError, DiskErrorKind, Level, Note, Row};
 use crate::metainfo::Metainfo;
 
@@ -21,6 +21,8 @@ const PLAIN_INTERVAL: Span = Span::secs(30);
 pub enum Purpose {
     /// Downloads; goes on sharing with `seed`.
     Get { seed: bool, timeout: Option<Span> },
+    /// Finds out what links stand for, and shows that: with `list` the files alone, with `json` as an object.
+    Look { list: bool, json: bool, timeout: Option<Span> },
     /// Shares what is there, and only that.
     Seed,
 }
@@ -45,7 +47,8 @@ pub enum Say {
 /// A torrent of the run.
 #[derive(Debug)]
 pub struct Followed {
-    pub metainfo: Arc<Metainfo>,
+    pub name: String,
+    pub info_hash: InfoHash,
     pub dir: PathBuf,
     /// Bytes of the files that are wanted.
     wanted_len: u64,
@@ -61,12 +64,42 @@ pub struct Followed {
 
 impl Followed {
     /// A torrent of which nothing was told yet; `wanted` per file, empty for all.
-    pub fn new(metainfo: Arc<Metainfo>, dir: PathBuf, wanted: &[bool]) -> Followed {
+    pub fn new(metainfo: &Metainfo, dir: PathBuf, wanted: &[bool]) -> Followed {
+        let mut followed = Followed::sought(&metainfo.name, metainfo.info_hash, dir);
+        followed.learn(metainfo, wanted);
+        followed
+    }
+
+    /// The same of a run's item.
+    pub fn of(item: &Item) -> Followed {
+        match &item.subject {
+            Subject::Torrent(metainfo, _) => Followed::new(metainfo, item.dir.clone(), &item.wanted),
+            Subject::Link(magnet, hash) => Followed::sought(&harmless(&magnet.shown_name()), *hash, item.dir.clone()),
+        }
+    }
+
+    /// One of which only the hash is known, and a name that may be another's.
+    fn sought(name: &str, info_hash: InfoHash, dir: PathBuf) -> Followed {
+        Followed {
+            name: name.to_string(),
+            info_hash,
+            dir,
+            wanted_len: 0,
+            row: None,
+            began: None,
+            completed: None,
+            is_shared: false,
+            failed: None,
+        }
+    }
+
+    fn learn(&mut self, metainfo: &Metainfo, wanted: &[bool]) {
         let is_wanted = |index: usize| wanted.get(index).copied().unwrap_or(true);
         let files = metainfo.files.iter().enumerate().filter(|(index, file)| !file.pad && is_wanted(*index));
-        let wanted_len = files.map(|(_, file)| file.len).sum();
-        let (row, began, completed, failed) = (None, None, None, None);
-        Followed { metainfo, dir, wanted_len, row, began, completed, is_shared: false, failed }
+        self.wanted_len = files.map(|(_, file)| file.len).sum();
+        self.name.clone_from(&metainfo.name);
+        // Waiting for peers begins anew.
+        (self.row, self.began) = (None, None);
     }
 
     fn is_over(&self) -> bool {
@@ -133,7 +166,8 @@ impl Follow {
         let torrent = row.torrent;
         let purpose = self.purpose.clone();
         let Some(followed) = self.at(torrent) else { return };
-        if row.activity == Activity::Downloading && followed.began.is_none() {
+        let is_sought = matches!(row.activity, Activity::Metadata { .. });
+        if (is_sought || row.activity == Activity::Downloading) && followed.began.is_none() {
             followed.began = Some(now);
         }
         let is_idle = row.downloaded == 0 && !followed.is_over();
@@ -145,8 +179,11 @@ impl Follow {
         let is_missing = row.activity == Activity::Downloading && !followed.is_over();
         followed.row = Some(row);
         match purpose {
-            Purpose::Get { timeout: Some(timeout), .. } if is_idle && waited >= timeout => {
-                let text = format!("no peer delivered anything within {timeout}");
+            Purpose::Get { timeout: Some(timeout), .. } | Purpose::Look { timeout: Some(timeout), .. }
+                if is_idle && waited >= timeout =>
+            {
+                let what = if is_sought { "told what it holds" } else { "delivered anything" };
+                let text = format!("no peer {what} within {timeout}");
                 self.give_up(torrent, Exit::NoPeers, &text, say);
             }
             Purpose::Seed if is_missing => self.refuse_missing(torrent, say),
@@ -175,11 +212,48 @@ impl Follow {
             let object = named("shared", followed).number("ms", shared_for.0 / 1000).number("uploaded", sent);
             say.push(Say::Out(object.number("downloaded_ever", ever.0).number("uploaded_ever", ever.1).line()));
         } else if !quiet {
-            let name = &followed.metainfo.name;
+            let name = &followed.name;
             let time = progress::time(shared_for);
             say.push(Say::Out(format!("shared {name} for {time}: sent {}, ratio {ratio}", size(sent))));
         }
         self.stop_if_over(say);
+    }
+
+    pub fn purpose(&self) -> Purpose {
+        self.purpose.clone()
+    }
+
+    /// What a link stands for is known: it is downloaded from now on.
+    pub fn learn(&mut self, torrent: TorrentId, metainfo: &Metainfo, wanted: &[bool]) -> Vec<Say> {
+        let Style { json, quiet, .. } = self.style;
+        let Some(followed) = self.at(torrent) else { return Vec::new() };
+        followed.learn(metainfo, wanted);
+        let file_count = metainfo.files.iter().filter(|file| !file.pad).count();
+        let len = followed.wanted_len;
+        if json {
+            let object = named("metadata", followed).number("files", file_count as u64).number("size", len);
+            return vec![Say::Out(object.line())];
+        }
+        let files = if file_count == 1 { "1 file".into() } else { format!("{file_count} files") };
+        let text = format!("{}: {files}, {} to download", metainfo.name, size(len));
+        if quiet { Vec::new() } else { vec![Say::Err(text)] }
+    }
+
+    /// What a link stands for is known, and that was all.
+    pub fn looked(&mut self, now: Span, torrent: TorrentId, text: String) -> Vec<Say> {
+        let mut say = vec![Say::Out(text)];
+        if let Some(followed) = self.at(torrent).filter(|followed| !followed.is_over()) {
+            followed.completed = Some(now);
+            self.stop_if_over(&mut say);
+        }
+        say
+    }
+
+    /// What a link stands for cannot be used.
+    pub fn refuse(&mut self, torrent: TorrentId, failure: &Failure) -> Vec<Say> {
+        let mut say = Vec::new();
+        self.give_up(torrent, failure.exit, &failure.text, &mut say);
+        say
     }
 
     /// Data that should be shared is not all there.
@@ -197,14 +271,16 @@ impl Follow {
     }
 
     fn give_up(&mut self, torrent: TorrentId, exit: Exit, text: &str, say: &mut Vec<Say>) {
-        let is_json = self.style.json;
+        let (is_json, purpose) = (self.style.json, self.purpose.clone());
         let Some(followed) = self.at(torrent) else { return };
         if followed.is_over() {
             return;
         }
         followed.failed = Some(exit);
-        let name = followed.metainfo.name.clone();
-        if is_json {
+        let name = followed.name.clone();
+        if let Purpose::Look { json: true, .. } = purpose {
+            say.push(Say::Out(Object::empty().text("error", text).line()));
+        } else if is_json {
             let object = named("failed", followed).text("error", text).number("code", exit as u8);
             say.push(Say::Out(object.line()));
         }
@@ -243,7 +319,7 @@ impl Follow {
         let downloaded = followed.row.as_ref().map_or(0, |row| row.downloaded);
         let rate = (downloaded as f64 / took.as_secs_f64()) as u64;
         let len = followed.wanted_len;
-        let name = &followed.metainfo.name;
+        let name = &followed.name;
         if json {
             let object = named("complete", followed).number("size", len).number("downloaded", downloaded);
             say.push(Say::Out(object.number("ms", took.0 / 1000).number("per_s", rate).line()));
@@ -263,7 +339,9 @@ impl Follow {
     /// Ends the run where nothing is left to do.
     fn stop_if_over(&mut self, say: &mut Vec<Say>) {
         let goes_on = match self.purpose {
-            Purpose::Get { seed: false, .. } => self.torrents.iter().any(|followed| !followed.is_over()),
+            Purpose::Get { seed: false, .. } | Purpose::Look { .. } => {
+                self.torrents.iter().any(|followed| !followed.is_over())
+            }
             // Sharing goes on as long as there is anything to share.
             _ => self.torrents.iter().any(|followed| followed.failed.is_none() && !followed.is_shared),
         };
@@ -280,7 +358,7 @@ impl Follow {
             let level = if level == Level::Warning { "warning" } else { "info" };
             say.push(Say::Event(named("message", followed).text("level", level).text("text", text).line()));
         } else if !quiet || level == Level::Warning {
-            say.push(Say::Err(format!("{}: {text}", followed.metainfo.name)));
+            say.push(Say::Err(format!("{}: {text}", followed.name)));
         }
     }
 
@@ -294,8 +372,8 @@ impl Follow {
             return;
         }
         if json {
-            let info_hash = followed.metainfo.info_hash.to_string();
-            say.push(Say::Event(progress::event(&followed.metainfo.name, &info_hash, row)));
+            let info_hash = followed.info_hash.to_string();
+            say.push(Say::Event(progress::event(&followed.name, &info_hash, row)));
         } else if quiet {
         } else if live {
             say.push(Say::Live(self.line()));
@@ -312,7 +390,7 @@ impl Follow {
     fn line(&self) -> String {
         let shown = self.torrents.iter().find(|followed| !followed.is_over() && followed.row.is_some());
         let shown = shown.or_else(|| self.torrents.iter().find(|followed| followed.row.is_some()));
-        let line = shown.and_then(|f| f.row.as_ref().map(|row| progress::line(&f.metainfo.name, row)));
+        let line = shown.and_then(|f| f.row.as_ref().map(|row| progress::line(&f.name, row)));
         let over_count = self.torrents.iter().filter(|followed| followed.is_over()).count();
         match self.torrents.len() {
             1 => line.unwrap_or_default(),
@@ -335,13 +413,14 @@ impl Follow {
             false => by_signal.unwrap_or(Exit::Stopped),
         };
         for followed in self.torrents.iter().filter(|followed| followed.completed.is_none()) {
-            let (have, wanted) = followed.row.as_ref().map_or((0, 1), |row| (row.have_bytes, row.wanted_bytes));
+            let (have, wanted) =
+                followed.row.as_ref().map_or((0, 1), |row| (row.have_bytes, row.wanted_bytes.max(1)));
             let share = progress::percent(have, wanted);
             if self.style.json {
                 let object = named("stopped", followed).number("have", have).number("wanted", wanted);
                 say.push(Say::Out(object.switch("resumable", true).line()));
             } else if !self.style.quiet {
-                let name = &followed.metainfo.name;
+                let name = &followed.name;
                 say.push(Say::Err(format!("stopped at {share} of {name}; the same command goes on from there")));
             }
         }
@@ -358,8 +437,7 @@ impl Follow {
 }
 
 fn named(event: &str, followed: &Followed) -> Object {
-    let metainfo = &followed.metainfo;
-    Object::event(event).text("name", &metainfo.name).text("info_hash", &metainfo.info_hash.to_string())
+    Object::event(event).text("name", &followed.name).text("info_hash", &followed.info_hash.to_string())
 }
 
 #[cfg(test)]
@@ -369,14 +447,14 @@ mod tests {
     use crate::machine::DiskErrorKind;
     use crate::metainfo::parse::parse;
 
-    fn metainfo() -> Arc<Metainfo> {
+    fn metainfo() -> Metainfo {
         let text = b"d4:infod6:lengthi20000e4:name5:a.txt12:piece lengthi16384e6:pieces40:\
             aaaaaaaaaaaaaaaaaaaabbbbbbbbbbbbbbbbbbbbee";
-        Arc::new(parse(text).unwrap())
+        parse(text).unwrap()
     }
 
     fn follow(purpose: Purpose, style: Style, count: usize) -> Follow {
-        let torrents = (0..count).map(|_| Followed::new(metainfo(), "/d".into(), &[])).collect();
+        let torrents = (0..count).map(|_| Followed::new(&metainfo(), "/d".into(), &[])).collect();
         Follow::new(purpose, style, torrents)
     }
 

@@ -1,16 +1,16 @@
 //! `peerlink get`: downloads torrents.
 
-use std::sync::Arc;
-
 use super::enough::Enough;
 use super::exit::{Exit, Failure};
 use super::follow::Purpose;
-use super::run::{self, Item};
+use super::run::{self, Item, Subject};
 use super::settings::{Environment, Settings};
+use super::source::{self, Source};
 use super::space::MinFree;
-use super::{show, source, values};
+use super::{sought, values};
 use crate::io::console::Console;
 use crate::metainfo::Metainfo;
+use crate::metainfo::magnet::Magnet;
 
 /// Downloads what the sources name, or lists it.
 ///
@@ -25,29 +25,74 @@ pub fn run(
     if sources.len() > 1 && settings.text("select").is_some() {
         return Err(Failure::usage("--select chooses files of one torrent, and several are given"));
     }
-    let torrents: Vec<Metainfo> = sources.iter().map(|source| source::read(source)).collect::<Result<_, _>>()?;
+    let state_dir = settings.state_dir(environment)?;
+    let sources: Vec<Source> =
+        sources.iter().map(|source| source::find(source, &state_dir)).collect::<Result<_, _>>()?;
     if settings.switch("list") {
-        torrents.iter().for_each(|metainfo| show::list(metainfo, settings.switch("json"), console));
-        return Ok(Exit::Done);
+        return look(sources, true, settings, state_dir, console);
     }
     let dir = settings.path("dir")?.ok_or_else(|| Failure::usage("--dir: it is empty"))?;
     let mut items = Vec::new();
-    for metainfo in torrents {
-        let wanted = wanted(&metainfo, settings)?;
-        items.push(Item { metainfo: Arc::new(metainfo), dir: dir.clone(), wanted });
+    for source in sources {
+        items.push(match source {
+            Source::Link(magnet, info_hash) => {
+                Item { subject: Subject::Link(magnet, info_hash), dir: dir.clone(), wanted: Vec::new() }
+            }
+            Source::Torrent(metainfo, magnet) => {
+                let wanted = wanted(&metainfo, magnet.as_deref(), settings)?;
+                let peers = magnet.map(|magnet| magnet.peers).unwrap_or_default();
+                Item { subject: Subject::Torrent(metainfo, peers), dir: dir.clone(), wanted }
+            }
+        });
     }
     let min_free = MinFree::start(&dir, &items, settings)?;
     let purpose = Purpose::Get { seed: Enough::of(settings).is_shared(settings), timeout: settings.time("timeout") };
-    run::run(purpose, items, settings, settings.state_dir(environment)?, min_free, console)
+    run::run(purpose, items, settings, state_dir, min_free, console)
 }
 
-/// What `--select` chooses of this torrent.
-fn wanted(metainfo: &Metainfo, settings: &Settings) -> Result<Vec<bool>, Failure> {
-    let Some(text) = settings.text("select") else { return Ok(Vec::new()) };
+/// Prints what the sources hold; those of which only the hash is known are asked for.
+///
+/// # Errors
+/// What keeps it from starting.
+pub fn look(
+    sources: Vec<Source>,
+    list: bool,
+    settings: &Settings,
+    state_dir: std::path::PathBuf,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    let mut items = Vec::new();
+    for source in sources {
+        match source {
+            Source::Torrent(metainfo, _) => {
+                console.result(sought::told(&metainfo, list, settings.switch("json")));
+            }
+            Source::Link(magnet, info_hash) => {
+                let subject = Subject::Link(magnet, info_hash);
+                items.push(Item { subject, dir: std::path::PathBuf::new(), wanted: Vec::new() });
+            }
+        }
+    }
+    if items.is_empty() {
+        return Ok(Exit::Done);
+    }
+    let purpose = Purpose::Look { list, json: settings.switch("json"), timeout: settings.time("timeout") };
+    run::run(purpose, items, settings, state_dir, None, console)
+}
+
+/// What `--select` chooses of this torrent, or the link where that says nothing.
+///
+/// # Errors
+/// A choice that chooses nothing.
+pub fn wanted(metainfo: &Metainfo, magnet: Option<&Magnet>, settings: &Settings) -> Result<Vec<bool>, Failure> {
+    let has_data = |wanted: &[bool]| metainfo.files.iter().zip(wanted).any(|(file, wanted)| *wanted && !file.pad);
+    let Some(text) = settings.text("select") else {
+        let chosen = magnet.map(|magnet| magnet.wanted(metainfo.files.len())).unwrap_or_default();
+        return Ok(if has_data(&chosen) { chosen } else { Vec::new() });
+    };
     let wanted =
         values::select(text, metainfo.files.len()).map_err(|why| Failure::usage(format!("--select: {why}")))?;
-    let has_data = metainfo.files.iter().zip(&wanted).any(|(file, wanted)| *wanted && !file.pad);
-    if !has_data {
+    if !has_data(&wanted) {
         return Err(Failure::usage(format!("--select: `{text}` chooses nothing that can be downloaded")));
     }
     Ok(wanted)

@@ -24,6 +24,7 @@ pub mod seed;
 pub mod serve;
 pub mod settings;
 pub mod show;
+pub mod sought;
 pub mod source;
 pub mod space;
 pub mod table;
@@ -136,7 +137,7 @@ fn command(asked: &Invocation, settings: &Settings, console: &Console) -> Result
     let as_json = settings.switch("json");
     let first = asked.paths.first().map_or("", String::as_str);
     match asked.command {
-        Command::Show => show::run(first, as_json, console)?,
+        Command::Show => return show::run(first, settings, &environment, console),
         Command::Verify => return verify::run(first, settings, console),
         Command::Magnet => magnet::run(first, as_json, console)?,
         Command::Config => config::run(settings, &environment, as_json, console),

@@ -15,6 +15,12 @@ pub fn line(name: &str, row: &Row) -> String {
     };
     let up = format!("↑ {}/s", size(row.up_per_s));
     match &row.activity {
+        Activity::Metadata { total: 0, .. } => {
+            format!("{name}  looking for peers that know it  {peers}{}", trouble(row))
+        }
+        Activity::Metadata { done, total } => {
+            format!("{name}  fetching what it holds {}  {peers}", percent(u64::from(*done), u64::from(*total)))
+        }
         Activity::Opening => format!("{name}  looking at its files"),
         Activity::Reserving { done, total } => format!("{name}  reserving room {}", percent(*done, *total)),
         Activity::Checking { done, total } => {
@@ -80,6 +86,7 @@ pub fn time(span: Span) -> String {
 /// `{"event":"progress",…}`.
 pub fn event(name: &str, info_hash: &str, row: &Row) -> String {
     let (activity, reason) = match &row.activity {
+        Activity::Metadata { .. } => ("metadata", None),
         Activity::Opening => ("opening", None),
         Activity::Reserving { .. } => ("reserving", None),
         Activity::Checking { .. } => ("checking", None),

@@ -14,14 +14,16 @@ use super::exit::{Exit, Failure};
 use super::follow::{Follow, Followed, Purpose, Say, Style};
 use super::json::Object;
 use super::settings::Settings;
+use super::sought::Sought;
 use super::space::MinFree;
 use super::values;
-use crate::base::{PeerId, Span, TorrentId, limits};
+use crate::base::{InfoHash, PeerId, Span, TorrentId, limits};
 use crate::io::console::{Console, Stream};
 use crate::io::reactor::{Ended, Handle, Next, Options, Reactor};
 use crate::io::signals::{self, Signal};
-use crate::machine::{AddTorrent, Note};
+use crate::machine::{AddTorrent, Note, Ways};
 use crate::metainfo::Metainfo;
+use crate::metainfo::magnet::Magnet;
 use crate::node::Node;
 
 /// Torrents of one run.
@@ -35,10 +37,28 @@ const ROWS: (Span, Span) = (Span::millis(250), Span::secs(1));
 /// Memory that the defaults of [`limits`] stand for.
 const MEMORY_DEFAULT: u64 = 32 << 20;
 
+/// What a run works on.
+#[derive(Debug)]
+pub enum Subject {
+    /// A torrent, and peers that a link named besides.
+    Torrent(Arc<Metainfo>, Vec<(String, u16)>),
+    /// A link: what it stands for is sought first.
+    Link(Box<Magnet>, InfoHash),
+}
+
+impl Subject {
+    pub fn info_hash(&self) -> InfoHash {
+        match self {
+            Subject::Torrent(metainfo, _) => metainfo.info_hash,
+            Subject::Link(_, info_hash) => *info_hash,
+        }
+    }
+}
+
 /// A torrent to work on.
 #[derive(Debug)]
 pub struct Item {
-    pub metainfo: Arc<Metainfo>,
+    pub subject: Subject,
     /// Absolute folder.
     pub dir: PathBuf,
     /// Per file; empty for all.
@@ -58,10 +78,10 @@ pub fn run(
     console: &Console,
 ) -> Result<Exit, Failure> {
     check(&items)?;
-    let style = Style { json: settings.switch("json"), quiet: settings.switch("quiet"), live: console.is_live() };
+    let style = style(&purpose, settings, console);
     let dht = dht::node(settings, &state_dir)?;
     let reactor = start(settings, state_dir, items.len())?;
-    tell_port(&reactor, settings, style, console);
+    tell_port(&reactor, &purpose, settings, style, console);
     let handle = reactor.handle();
     let (seed, key, peer_id) = identity()?;
     log::debug!("peer id {peer_id:?}, seed {seed}");
@@ -70,20 +90,25 @@ pub fn run(
     if let Some(dht) = dht {
         node = node.with_dht(dht);
     }
-    let followed = items.iter().map(|item| Followed::new(item.metainfo.clone(), item.dir.clone(), &item.wanted));
+    let followed = items.iter().map(Followed::of);
     let mut follow = Follow::new(purpose, style, followed.collect()).until(Enough::of(settings));
     handle.note(Note::Watch { interval: if style.live { ROWS.0 } else { ROWS.1 } });
-    let adds = items.into_iter().enumerate().map(|(number, item)| add(number, item, settings));
-    let adds = adds.collect();
+    let mut sought = Sought::new(settings, handle.clone());
+    let begins = items.into_iter().enumerate().map(|(number, item)| sought.begin(number, item)).collect();
     let signal = watch_signals(handle.clone())?;
-    feed(adds, handle, signal.clone())?;
+    feed(begins, handle, signal.clone())?;
     let began = Instant::now();
     let mut errands: Vec<JoinHandle<()>> = Vec::new();
     let ended = reactor.run(&mut node, &mut |note| {
         let now = Span::millis(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX / 1000));
         let mut next = Next::Go;
         let low = min_free.as_ref().and_then(MinFree::trouble).map(|text| follow.no_room(&text));
-        for say in low.into_iter().flatten().chain(follow.note(now, note)) {
+        let says = match note {
+            Note::Metadata { torrent, info } => sought.found(now, torrent, &info, &mut follow, min_free.as_ref()),
+            note => follow.note(now, note),
+        };
+        sought.push();
+        for say in low.into_iter().flatten().chain(says) {
             match say {
                 Say::Done(number) => errands.extend(run_on_done(settings, &follow.torrents()[number])),
                 Say::Stop => next = Next::Stop,
@@ -111,7 +136,7 @@ fn check(items: &[Item]) -> Result<(), Failure> {
     if items.len() > TORRENTS_MAX {
         return Err(Failure::usage(format!("more than {TORRENTS_MAX} torrents for one run")));
     }
-    let mut hashes: Vec<_> = items.iter().map(|item| item.metainfo.info_hash).collect();
+    let mut hashes: Vec<_> = items.iter().map(|item| item.subject.info_hash()).collect();
     hashes.sort();
     match hashes.windows(2).find(|pair| pair[0] == pair[1]) {
         Some(pair) => Err(Failure::usage(format!("torrent {} is given twice", pair[0]))),
@@ -145,10 +170,21 @@ fn start(settings: &Settings, state_dir: PathBuf, torrent_count: usize) -> Resul
     Reactor::new(options).map_err(|e| Failure::new(Exit::Other, e.to_string()))
 }
 
+/// How lines look. Whoever only looks gets what was asked for and nothing else.
+fn style(purpose: &Purpose, settings: &Settings, console: &Console) -> Style {
+    let (json, quiet) = (settings.switch("json"), settings.switch("quiet"));
+    match purpose {
+        Purpose::Look { .. } => Style { json: false, quiet: quiet || json, live: console.is_live() },
+        _ => Style { json, quiet, live: console.is_live() },
+    }
+}
+
 /// Tells the port where somebody has to know it: any was asked for, or a script listens.
-fn tell_port(reactor: &Reactor, settings: &Settings, style: Style, console: &Console) {
+fn tell_port(reactor: &Reactor, purpose: &Purpose, settings: &Settings, style: Style, console: &Console) {
     let port = reactor.port();
-    if style.json {
+    if matches!(purpose, Purpose::Look { .. }) {
+        // What is asked for is all that is printed.
+    } else if style.json {
         console.result(Object::event("listening").number("port", port).line());
     } else if settings.count("port") == Some(0) {
         console.result(format!("listening on port {port}"));
@@ -170,27 +206,32 @@ pub(super) fn identity() -> Result<(u64, u32, PeerId), Failure> {
     Ok((number(0..8), number(8..12) as u32, PeerId(peer_id)))
 }
 
-fn add(number: usize, item: Item, settings: &Settings) -> AddTorrent {
+/// What the loop is told of a torrent.
+///
+/// # Panics
+/// When it is a link: those are sought first.
+pub fn add(torrent: TorrentId, item: Item, settings: &Settings) -> AddTorrent {
+    let Subject::Torrent(metainfo, peers) = item.subject else { panic!("a link is sought before it is added") };
     AddTorrent {
-        torrent: TorrentId(number as u32),
-        metainfo: item.metainfo,
+        torrent,
+        metainfo,
         dir: item.dir,
         wanted: item.wanted,
-        peers: settings.peers("peer"),
+        peers: settings.peers("peer").into_iter().chain(peers).collect(),
         trackers: settings.tiers("tracker"),
         announce_all: settings.switch("announce-all"),
         sequential: settings.switch("sequential"),
         peers_max: settings.count("max-peers").unwrap_or(limits::PEERS_MAX as u64) as usize,
         recheck: settings.switch("recheck"),
         prealloc: settings.text("prealloc") == Some("full"),
+        ways: Ways::default(),
     }
 }
 
 /// Hands the torrents over while the loop runs, a few at a time.
-fn feed(adds: Vec<AddTorrent>, handle: Handle, signal: Arc<AtomicU8>) -> Result<(), Failure> {
+fn feed(begins: Vec<Note>, handle: Handle, signal: Arc<AtomicU8>) -> Result<(), Failure> {
     let feed = move || {
-        for add in adds {
-            let mut note = Note::Add(Box::new(add));
+        for mut note in begins {
             while let Err(back) = handle.try_note(note) {
                 if signal.load(Ordering::Relaxed) != 0 {
                     return;
@@ -249,8 +290,8 @@ fn run_on_done(settings: &Settings, followed: &Followed) -> Option<JoinHandle<()
     shell.arg("-c").arg(&command).stdin(Stdio::null());
     // What it prints is no result of ours.
     shell.stdout(std::io::stderr());
-    shell.env("PEERLINK_NAME", &followed.metainfo.name).env("PEERLINK_DIR", &followed.dir);
-    shell.env("PEERLINK_INFO_HASH", followed.metainfo.info_hash.to_string());
+    shell.env("PEERLINK_NAME", &followed.name).env("PEERLINK_DIR", &followed.dir);
+    shell.env("PEERLINK_INFO_HASH", followed.info_hash.to_string());
     let wait = move || match shell.status() {
         Ok(status) if status.success() => {}
         Ok(status) => log::warn!("--on-done: {status}"),

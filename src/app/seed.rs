@@ -7,9 +7,9 @@ use std::sync::Arc;
 use super::create;
 use super::exit::{Exit, Failure};
 use super::follow::Purpose;
-use super::run::{self, Item};
+use super::run::{self, Item, Subject};
 use super::settings::{Environment, Origin, Settings, shown};
-use super::source;
+use super::source::{self, Source};
 use crate::base::limits;
 use crate::io::console::Console;
 
@@ -36,7 +36,13 @@ pub fn run(
     let mut items = Vec::new();
     for source in sources {
         items.push(if is_torrent(source) {
-            Item { metainfo: Arc::new(source::read(source)?), dir: dir.clone(), wanted: Vec::new() }
+            match source::find(source, &state_dir)? {
+                Source::Torrent(metainfo, magnet) => {
+                    let peers = magnet.map(|magnet| magnet.peers).unwrap_or_default();
+                    Item { subject: Subject::Torrent(metainfo, peers), dir: dir.clone(), wanted: Vec::new() }
+                }
+                Source::Link(..) => return Err(source::only_a_link(source)),
+            }
         } else {
             made_of(source, &state_dir, settings, console)?
         });
@@ -60,7 +66,7 @@ fn made_of(path: &str, state_dir: &Path, settings: &Settings, console: &Console)
     // The same data makes the same torrent: its own file may be replaced.
     create::write(&target, &made, true)?;
     create::tell(&target, &made, settings, console);
-    Ok(Item { metainfo: Arc::new(made.metainfo), dir: made.dir, wanted: Vec::new() })
+    Ok(Item { subject: Subject::Torrent(Arc::new(made.metainfo), Vec::new()), dir: made.dir, wanted: Vec::new() })
 }
 
 /// Whether a source is a .torrent: by its name, or by a look inside. Everything else is data to share.

@@ -1,29 +1,31 @@
-//! `peerlink show`, and `--list` of other commands: what a torrent holds.
+//! `peerlink show`: what a torrent holds, or what a link says.
 
-use super::exit::Failure;
-use super::json;
-use super::source;
+use super::exit::{Exit, Failure};
+use super::settings::{Environment, Settings};
+use super::{get, json, sought, source};
 use crate::io::console::Console;
-use crate::metainfo::{Metainfo, show, show_magnet};
+use crate::metainfo::show_magnet;
 
 /// Prints the torrent or the link that `source` names.
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn run(source: &str, as_json: bool, console: &Console) -> Result<(), Failure> {
-    let text = match source::link(source)? {
-        Some(magnet) if as_json => json::harmless(&show_magnet::json(&magnet)),
-        Some(magnet) => show_magnet::text(&magnet),
-        None => {
-            let metainfo = source::read(source)?;
-            if as_json { json::harmless(&show::json(&metainfo)) } else { show::text(&metainfo) }
-        }
+pub fn run(
+    source: &str,
+    settings: &Settings,
+    environment: Environment<'_>,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    let as_json = settings.switch("json");
+    let Some(magnet) = source::link(source)? else {
+        console.result(sought::told(&source::read(source)?, false, as_json));
+        return Ok(Exit::Done);
     };
-    console.result(text);
-    Ok(())
-}
-
-/// Prints its files with the numbers that `--select` takes.
-pub fn list(metainfo: &Metainfo, as_json: bool, console: &Console) {
-    console.result(if as_json { json::harmless(&show::json(metainfo)) } else { show::files(metainfo) });
+    if settings.switch("fetch") {
+        let state_dir = settings.state_dir(environment)?;
+        let found = source::find(source, &state_dir)?;
+        return get::look(vec![found], false, settings, state_dir, console);
+    }
+    console.result(if as_json { json::harmless(&show_magnet::json(&magnet)) } else { show_magnet::text(&magnet) });
+    Ok(Exit::Done)
 }

@@ -2,19 +2,66 @@
 
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 use crossbeam_channel::bounded;
 
 use super::exit::{Exit, Failure};
+use super::sought;
 use crate::base::text::harmless;
-use crate::base::{JobId, Span, limits};
+use crate::base::{InfoHash, JobId, Span, limits};
+use crate::io::statefile;
 use crate::io::web::{self, Web};
 use crate::machine::{Completion, Fetch, Purpose};
-use crate::metainfo::magnet::Magnet;
+use crate::metainfo::magnet::{self, Magnet};
 use crate::metainfo::{self, Metainfo};
 
+/// Bytes of a .torrent that was kept: metadata, and trackers.
+const KEPT_LEN: u64 = limits::METADATA_LEN as u64 + 1024 * 1024;
 /// From look-up to last byte of a .torrent on the web.
 const FETCH_TIMEOUT: Span = Span::secs(60);
+
+/// What a source names.
+pub enum Source {
+    /// A torrent, and the link that named it where its .torrent was kept earlier.
+    Torrent(Arc<Metainfo>, Option<Box<Magnet>>),
+    /// A link or hash of which nothing is known here.
+    Link(Box<Magnet>, InfoHash),
+}
+
+/// Finds what `source` names; links are looked up among what earlier runs kept in the state folder.
+///
+/// # Errors
+/// As [`read`].
+pub fn find(source: &str, state_dir: &Path) -> Result<Source, Failure> {
+    let Some(magnet) = link(source)? else {
+        return read(source).map(|metainfo| Source::Torrent(Arc::new(metainfo), None));
+    };
+    let Some(info_hash) = magnet.info_hash else {
+        return Err(bad("magnet link", "this is a v2-only torrent (BEP 52); only v1 and hybrid ones can be used"));
+    };
+    Ok(match kept(&magnet, info_hash, state_dir) {
+        Some(metainfo) => Source::Torrent(Arc::new(metainfo), Some(Box::new(magnet))),
+        None => Source::Link(Box::new(magnet), info_hash),
+    })
+}
+
+/// What an earlier run was told by peers.
+fn kept(magnet: &Magnet, info_hash: InfoHash, state_dir: &Path) -> Option<Metainfo> {
+    let path = statefile::kept_torrent(state_dir, info_hash);
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(&path).ok()?;
+    file.take(KEPT_LEN).read_to_end(&mut bytes).ok()?;
+    let mut metainfo = magnet::read_kept(&bytes, info_hash)?;
+    sought::add_from_link(&mut metainfo, magnet);
+    Some(metainfo)
+}
+
+/// The refusal of a link where a torrent is needed.
+pub fn only_a_link(source: &str) -> Failure {
+    let why = "a link does not say what the torrent holds; `peerlink show --fetch` asks its swarm";
+    bad(&harmless(source), why)
+}
 
 /// Reads the torrent that `source` names, in this order: a file, `-`, a URL.
 ///
@@ -57,7 +104,7 @@ fn bytes_of(source: &str, shown: &str) -> Result<Vec<u8>, Failure> {
         return fetch(source, shown);
     }
     if link(source)?.is_some() {
-        return Err(bad(shown, "links come with a later version; give the .torrent file"));
+        return Err(only_a_link(source));
     }
     if source.contains("://") {
         return Err(bad(shown, "only http and https URLs can be fetched"));

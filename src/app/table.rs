@@ -142,6 +142,7 @@ pub const SETTINGS: &[Setting] = &[
     row("seed-time", None, Kind::Time, "0", "a time such as 30m"),
     row("prealloc", None, Kind::Choice(&["none", "full"]), "none", "none or full"),
     row("min-free", None, Kind::Size { min: 0 }, "0", "a size such as 1G"),
+    row("fetch", None, Kind::Switch, "false", ""),
     row("timeout", None, Kind::Time, "", "a time such as 30s"),
     row("on-done", None, Kind::Text, "", "a command"),
     row("no-dht", None, Kind::Switch, "false", ""),

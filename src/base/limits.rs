@@ -68,6 +68,8 @@ pub const REQUEST_TIMEOUT: Span = Span::secs(60);
 pub const FULL_TIMEOUT: Span = Span::secs(60);
 /// Longest message other than `piece` and `bitfield`: an extension message with one metadata block and its head.
 pub const MESSAGE_LEN: u32 = 32 * 1024;
+/// Bytes of an info dictionary taken from peers (libtorrent).
+pub const METADATA_LEN: usize = 30 * 1024 * 1024;
 /// Requests of one peer waiting for our answer (`reqq` of the extension handshake).
 pub const WANTED_MAX: usize = 500;
 /// Peers of one torrent.

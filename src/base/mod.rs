@@ -10,6 +10,7 @@ pub mod ids;
 pub mod limiter;
 pub mod limits;
 pub mod pool;
+pub mod priority;
 pub mod rate;
 pub mod text;
 pub mod time;

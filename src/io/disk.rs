@@ -113,6 +113,11 @@ impl Disk {
                 let result = statefile::replace(&options.state_dir, name, &bytes);
                 self.mail.send(Completion::FileSaved { id, result });
             }
+            Job::Keep { info_hash, bytes } => {
+                if let Err(error) = statefile::keep_torrent(&options.state_dir, info_hash, &bytes) {
+                    log::warn!("{}", error.text);
+                }
+            }
             Job::Fetch { .. } | Job::Resolve { .. } => log::error!("a job for the web came to the disk"),
         }
     }

@@ -111,6 +111,21 @@ impl StateFiles {
     }
 }
 
+/// Where [`keep_torrent`] keeps a torrent.
+pub fn kept_torrent(state_dir: &Path, info_hash: InfoHash) -> PathBuf {
+    state_dir.join("torrents").join(format!("{info_hash}.torrent"))
+}
+
+/// Keeps a .torrent file whose metainfo came from peers, so that nobody has to be asked again.
+///
+/// # Errors
+/// When the state folder cannot be written.
+pub fn keep_torrent(state_dir: &Path, info_hash: InfoHash, bytes: &[u8]) -> Result<(), DiskError> {
+    let folder = state_dir.join("torrents");
+    fs::create_dir_all(&folder).map_err(|error| Trouble::new("make", &folder, &error).into_error())?;
+    replace(&folder, &format!("{info_hash}.torrent"), bytes)
+}
+
 /// Replaces a file of a folder so that after a power cut there is the old or the new one.
 ///
 /// # Errors

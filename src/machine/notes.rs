@@ -14,6 +14,13 @@ use crate::metainfo::Metainfo;
 pub enum Note {
     /// Application to node: work on this torrent.
     Add(Box<AddTorrent>),
+    /// Application to node: find out what this info hash stands for. Told by [`Note::Metadata`]; a [`Note::Add`] of the
+    /// same torrent then goes on with the peers that were met.
+    Seek(Box<SeekTorrent>),
+    /// Node to application: an info dictionary whose hash is the one sought.
+    Metadata { torrent: TorrentId, info: Arc<[u8]> },
+    /// Application to node: remember this .torrent file in the state folder.
+    Keep { info_hash: InfoHash, bytes: Vec<u8> },
     /// Application to node: tell a [`Note::Row`] per torrent this often.
     Watch { interval: Span },
     /// Driver to node: peers reach us at this TCP port.
@@ -42,11 +49,34 @@ pub enum Note {
 /// Who named a peer's address, from the least trusted on.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Source {
+    /// Another peer (BEP 11).
+    Pex,
     /// A node of the DHT (BEP 5).
     Dht,
+    /// The peer itself, on the local network (BEP 14).
+    Local,
     Tracker,
     /// A person, on the command line: never forgotten, tried again soon.
     Person,
+}
+
+/// Ways to peers besides trackers, people and the DHT that a torrent may use. A private one (BEP 27) uses none,
+/// whatever is said here.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Ways {
+    pub pex: bool,
+    pub lsd: bool,
+}
+
+impl Ways {
+    /// Whether peers that this source named are to be used. The hallway keeps the DHT from whom it is not for.
+    pub fn allow(self, source: Source) -> bool {
+        match source {
+            Source::Pex => self.pex,
+            Source::Local => self.lsd,
+            Source::Dht | Source::Tracker | Source::Person => true,
+        }
+    }
 }
 
 /// How loud [`Note::Said`] is.
@@ -79,11 +109,33 @@ pub struct AddTorrent {
     pub recheck: bool,
     /// Reserve room for all wanted files before anything is downloaded.
     pub prealloc: bool,
+    pub ways: Ways,
+}
+
+/// An info hash whose metainfo is to be found.
+#[derive(Debug)]
+pub struct SeekTorrent {
+    pub torrent: TorrentId,
+    pub info_hash: InfoHash,
+    /// Peers from the command line or a link typed there (trusted whatever their reach); host names are looked up.
+    pub peers: Vec<(String, u16)>,
+    /// Nodes of the DHT that a link names.
+    pub nodes: Vec<(String, u16)>,
+    pub trackers: Vec<Vec<String>>,
+    pub announce_all: bool,
+    /// Most peers at once.
+    pub peers_max: usize,
+    pub ways: Ways,
 }
 
 /// What a torrent is doing.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Activity {
+    /// Its metainfo is sought: pieces of it here, of how many; 0 of 0 before anybody has said.
+    Metadata {
+        done: u32,
+        total: u32,
+    },
     /// The disk thread is looking at its files.
     Opening,
     /// Room for its files is reserved: bytes, of how many.
@@ -134,4 +186,31 @@ pub struct Row {
     /// Nodes of the DHT that are known; None where this torrent does not use it.
     pub dht_nodes: Option<u32>,
     pub have: Option<Arc<Bitfield>>,
+}
+
+impl Row {
+    /// A torrent of which there is nothing to tell yet.
+    pub fn nothing(torrent: TorrentId, activity: Activity) -> Row {
+        Row {
+            torrent,
+            activity,
+            have_bytes: 0,
+            wanted_bytes: 0,
+            downloaded: 0,
+            uploaded: 0,
+            downloaded_ever: 0,
+            uploaded_ever: 0,
+            down_per_s: 0,
+            up_per_s: 0,
+            peers: 0,
+            seeds: 0,
+            known: 0,
+            wasted: 0,
+            hash_fails: 0,
+            banned: 0,
+            tracker_trouble: None,
+            dht_nodes: None,
+            have: None,
+        }
+    }
 }

@@ -3,8 +3,10 @@
 use std::fmt;
 
 use super::Metainfo;
-use super::urls::is_tracker;
+use super::parse::parse_info;
+use super::urls::{is_tracker, trackers, web_seeds};
 use crate::base::{InfoHash, limits};
+use crate::wire::bencode::{self, Writer};
 use crate::wire::url::{is_host_name, percent_decode, percent_encode};
 
 /// Bytes of a link: more than a command line takes as one word.
@@ -240,6 +242,29 @@ pub fn link(metainfo: &Metainfo) -> String {
     metainfo.trackers.iter().flatten().for_each(|url| push(&mut link, "tr", url));
     metainfo.web_seeds.iter().for_each(|url| push(&mut link, "ws", url));
     link
+}
+
+/// A .torrent file of an info dictionary that came from peers, with what the link says of trackers and web seeds.
+pub fn torrent_file(info: &[u8], magnet: &Magnet) -> Vec<u8> {
+    Writer::dict_bytes(|d| {
+        if !magnet.trackers.is_empty() {
+            d.key("announce-list")
+                .list(|tiers| magnet.trackers.iter().for_each(|url| tiers.list(|tier| tier.bytes(url))));
+        }
+        d.key("info").raw(info);
+        if !magnet.web_seeds.is_empty() {
+            d.key("url-list").list(|urls| magnet.web_seeds.iter().for_each(|url| urls.bytes(url)));
+        }
+    })
+}
+
+/// Reads what [`torrent_file`] wrote, whatever its length; None where it is not what it should be.
+pub fn read_kept(bytes: &[u8], info_hash: InfoHash) -> Option<Metainfo> {
+    let root = bencode::parse(bytes).ok()?;
+    let mut metainfo = parse_info(root.get("info")?.raw()).ok().filter(|metainfo| metainfo.info_hash == info_hash)?;
+    metainfo.trackers = trackers(None, root.get("announce-list"));
+    metainfo.web_seeds = web_seeds(root.get("url-list"), metainfo.files.len() > 1);
+    Some(metainfo)
 }
 
 fn push(link: &mut String, key: &str, value: &str) {

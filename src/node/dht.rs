@@ -5,7 +5,6 @@ use super::Node;
 use crate::base::{InfoHash, Time};
 use crate::dht::Dht;
 use crate::machine::{Command, Input, Machine, Note, Outbox};
-use crate::metainfo::Metainfo;
 
 impl Node {
     /// The same with a DHT node.
@@ -17,14 +16,14 @@ impl Node {
 
     /// Whether a torrent may use the DHT.
     pub(super) fn may_use_dht(&self, info_hash: &InfoHash) -> bool {
-        let swarm = self.by_hash.get(info_hash).and_then(|id| self.swarms.get(id));
+        let swarm = self.by_hash.get(info_hash).and_then(|id| self.torrents.get(id));
         self.dht.is_some() && swarm.is_some_and(|swarm| !swarm.is_private())
     }
 
-    /// A torrent came that may know nodes.
-    pub(super) fn take_hints(&mut self, metainfo: &Metainfo) {
-        if let Some(dht) = self.dht.as_mut().filter(|_| !metainfo.private) {
-            metainfo.nodes.iter().for_each(|(host, port)| dht.hint(host, *port));
+    /// A torrent that is not private, or a link, knows nodes.
+    pub(super) fn take_hints(&mut self, nodes: &[(String, u16)]) {
+        if let Some(dht) = &mut self.dht {
+            nodes.iter().for_each(|(host, port)| dht.hint(host, *port));
         }
     }
 
@@ -72,7 +71,7 @@ impl Node {
         let count = dht.node_count() as u32;
         for command in &mut out.commands[before..] {
             if let Command::Tell(Note::Row(row)) = command {
-                let swarm = self.swarms.get(&row.torrent);
+                let swarm = self.torrents.get(&row.torrent);
                 row.dht_nodes = swarm.filter(|swarm| !swarm.is_private()).map(|_| count);
             }
         }

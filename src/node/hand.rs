@@ -1,11 +1,11 @@
-//! Hands inputs to swarms, and takes note of what came out and of what each waits for.
+//! Hands inputs to torrents, and takes note of what came out and of what each waits for.
 
 use super::places::Wish;
+use super::work::Work;
 use super::{Node, Owner};
 use crate::base::address::{Reach, reach};
 use crate::base::{Time, TorrentId};
-use crate::machine::{Command, Input, Job, Machine, Outbox};
-use crate::swarm::Swarm;
+use crate::machine::{Command, Input, Job, Outbox};
 use crate::wire::udp_tracker;
 
 impl Node {
@@ -20,10 +20,10 @@ impl Node {
         id: TorrentId,
         now: Time,
         out: &mut Outbox,
-        what: impl FnOnce(&mut Swarm, &mut Outbox),
+        what: impl FnOnce(&mut Work, &mut Outbox),
     ) {
         let before = out.commands.len();
-        if let Some(swarm) = self.swarms.get_mut(&id) {
+        if let Some(swarm) = self.torrents.get_mut(&id) {
             what(swarm, out);
             self.note_commands(id, before, now, out);
             self.refresh(id);
@@ -59,13 +59,13 @@ impl Node {
     /// What a swarm waits for, right after it was handled.
     pub(super) fn refresh(&mut self, id: TorrentId) {
         self.refresh_deadline(id);
-        let dial = self.swarms.get(&id).and_then(Swarm::next_dial);
+        let dial = self.torrents.get(&id).and_then(Work::next_dial);
         let wish = dial.map(|(due, address)| Wish { due, is_far: reach(address.ip()) == Reach::Global });
         self.places.wish(id, wish);
     }
 
     fn refresh_deadline(&mut self, id: TorrentId) {
-        let next = self.swarms.get(&id).and_then(Swarm::next_deadline);
+        let next = self.torrents.get(&id).and_then(Work::next_deadline);
         let before = match next {
             Some(due) => self.deadline_of.insert(id, due),
             None => self.deadline_of.remove(&id),

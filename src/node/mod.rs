@@ -10,6 +10,7 @@ mod places;
 mod questions;
 mod server;
 mod sites;
+mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -19,11 +20,14 @@ use self::lobby::Lobby;
 use self::places::Places;
 use self::questions::Questions;
 pub use self::server::Server;
+use self::work::Work;
 use crate::base::limits::{READ_LEN, STOP_TIMEOUT};
 use crate::base::{ConnId, InfoHash, JobId, PeerId, Pool, Span, StoreId, Time, TorrentId};
 use crate::dht::Dht;
-use crate::machine::{AddTorrent, Completion, DiskError, DiskErrorKind, Input, Machine, Note, Outbox};
-use crate::swarm::{Swarm, Us};
+use crate::machine::{
+    AddTorrent, Completion, DiskError, DiskErrorKind, Input, Job, Machine, Note, Outbox, SeekTorrent,
+};
+use crate::swarm::{Seeker, Swarm, Us};
 use crate::wire::udp_tracker;
 
 /// Who has a connection.
@@ -37,7 +41,7 @@ enum Owner {
 
 pub struct Node {
     us: Us,
-    swarms: BTreeMap<TorrentId, Swarm>,
+    torrents: BTreeMap<TorrentId, Work>,
     by_hash: BTreeMap<InfoHash, TorrentId>,
     owners: BTreeMap<ConnId, Owner>,
     lobby: Lobby,
@@ -62,7 +66,7 @@ impl Node {
     pub fn new(peer_id: PeerId, key: u32) -> Node {
         Node {
             us: Us { peer_id, port: 0, key, has_dht: false },
-            swarms: BTreeMap::new(),
+            torrents: BTreeMap::new(),
             by_hash: BTreeMap::new(),
             owners: BTreeMap::new(),
             lobby: Lobby::default(),
@@ -84,21 +88,47 @@ impl Node {
         self.places.allow(max);
     }
 
+    /// Works on a torrent; goes on with who was met where its metainfo was sought.
     fn add(&mut self, add: AddTorrent, now: Time, out: &mut Outbox) {
-        let id = add.torrent;
-        let info_hash = add.metainfo.info_hash;
-        if self.by_hash.contains_key(&info_hash) || self.swarms.contains_key(&id) {
-            let text = format!("{info_hash} is being worked on already");
-            let error = DiskError { kind: DiskErrorKind::Locked, text };
-            return out.tell(Note::Failed { torrent: id, error });
+        let (id, info_hash) = (add.torrent, add.metainfo.info_hash);
+        let is_sought = self.torrents.get(&id).is_some_and(|work| work.seeks(info_hash));
+        if !is_sought && !self.may_begin(id, info_hash, out) {
+            return;
         }
-        self.by_hash.insert(info_hash, id);
-        self.take_hints(&add.metainfo);
+        if !add.metainfo.private {
+            self.take_hints(&add.metainfo.nodes);
+        }
         let before = out.commands.len();
-        let swarm = Swarm::new(add, self.us, now, out);
-        self.swarms.insert(id, swarm);
+        let met = self.torrents.remove(&id).and_then(|work| work.hand_over(now, out));
+        self.torrents.insert(id, Work::Swarm(Box::new(Swarm::new(add, self.us, met, now, out))));
         self.note_commands(id, before, now, out);
         self.refresh(id);
+    }
+
+    /// Looks for the metainfo of an info hash.
+    fn seek(&mut self, seek: SeekTorrent, now: Time, out: &mut Outbox) {
+        let (id, info_hash) = (seek.torrent, seek.info_hash);
+        if self.stop_by.is_some() || !self.may_begin(id, info_hash, out) {
+            return;
+        }
+        self.take_hints(&seek.nodes);
+        let before = out.commands.len();
+        self.torrents.insert(id, Work::Search(Box::new(Seeker::new(seek, self.us, now, out))));
+        self.note_commands(id, before, now, out);
+        self.refresh(id);
+        self.carry_notes(before, now, out);
+    }
+
+    /// Whether neither the torrent nor its number is in use; takes both.
+    fn may_begin(&mut self, id: TorrentId, info_hash: InfoHash, out: &mut Outbox) -> bool {
+        if self.by_hash.contains_key(&info_hash) || self.torrents.contains_key(&id) {
+            let text = format!("{info_hash} is being worked on already");
+            let error = DiskError { kind: DiskErrorKind::Locked, text };
+            out.tell(Note::Failed { torrent: id, error });
+            return false;
+        }
+        self.by_hash.insert(info_hash, id);
+        true
     }
 
     fn received(&mut self, conn: ConnId, bytes: &[u8], now: Time, out: &mut Outbox) {
@@ -195,6 +225,8 @@ impl Node {
     fn note(&mut self, note: Note, now: Time, out: &mut Outbox) {
         match note {
             Note::Add(add) => self.add(*add, now, out),
+            Note::Seek(seek) => self.seek(*seek, now, out),
+            Note::Keep { info_hash, bytes } => out.job(Job::Keep { info_hash, bytes }),
             Note::Room { conns } => {
                 self.places.bound(conns);
                 self.lobby.bound(self.places.lobby_max());
@@ -202,9 +234,7 @@ impl Node {
             Note::Watch { interval } => self.watch = Some((interval, now)),
             Note::Listening { port } => {
                 self.us.port = port;
-                for swarm in self.swarms.values_mut() {
-                    swarm.set_port(port);
-                }
+                self.torrents.values_mut().for_each(|torrent| torrent.set_port(port));
                 self.hand_dht(now, Input::Note(note), out);
             }
             _ => {}
@@ -238,7 +268,7 @@ impl Node {
 
     fn tell_rows(&mut self, now: Time, out: &mut Outbox) {
         let before = out.commands.len();
-        for swarm in self.swarms.values_mut() {
+        for swarm in self.torrents.values_mut() {
             swarm.tell_row(now, out);
         }
         self.fill_rows(before, out);
@@ -250,7 +280,7 @@ impl Node {
             self.turn_away(conn, out);
         }
         self.with_server(now, out, |server, out| server.stop(out));
-        let ids: Vec<TorrentId> = self.swarms.keys().copied().collect();
+        let ids: Vec<TorrentId> = self.torrents.keys().copied().collect();
         for id in ids {
             self.hand(id, now, Input::Stop, out);
         }
@@ -262,7 +292,8 @@ impl Node {
         let Some(by) = self.stop_by else {
             return;
         };
-        let is_stopped = self.swarms.values().all(Swarm::is_stopped) && self.dht.as_ref().is_none_or(Dht::is_stopped);
+        let is_stopped =
+            self.torrents.values().all(Work::is_stopped) && self.dht.as_ref().is_none_or(Dht::is_stopped);
         let is_over = now >= by || is_stopped;
         if is_over && !std::mem::replace(&mut self.is_stopped, true) {
             self.tell_rows(now, out);
@@ -274,7 +305,7 @@ impl Node {
     #[doc(hidden)]
     pub fn plant(&mut self, bug: &str) {
         assert_eq!(bug, "availability", "no such bug to plant");
-        for swarm in self.swarms.values_mut() {
+        for swarm in self.torrents.values_mut() {
             swarm.plant_wrong_availability();
         }
     }
@@ -283,7 +314,7 @@ impl Node {
     /// totals.
     pub fn holdings(&self) -> (u32, u32, usize) {
         let sum = |a: (u32, u32, usize), b: (u32, u32, usize)| (a.0 + b.0, a.1 + b.1, a.2 + b.2);
-        self.swarms.values().map(Swarm::holdings).fold((0, 0, 0), sum)
+        self.torrents.values().map(Work::holdings).fold((0, 0, 0), sum)
     }
 }
 
@@ -327,7 +358,7 @@ impl Machine for Node {
             Input::Completed(completion) => self.completed(completion, now, out),
             Input::Note(note) => self.note(note, now, out),
             Input::Starving => {
-                let ids: Vec<TorrentId> = self.swarms.keys().copied().collect();
+                let ids: Vec<TorrentId> = self.torrents.keys().copied().collect();
                 for id in ids {
                     self.hand(id, now, Input::Starving, out);
                 }
@@ -357,7 +388,7 @@ impl Machine for Node {
 
     fn appetite(&self, conn: ConnId, pool: &Pool) -> usize {
         let swarm = match self.owners.get(&conn) {
-            Some(Owner::Swarm(id)) => self.swarms.get(id),
+            Some(Owner::Swarm(id)) => self.torrents.get(id),
             Some(Owner::Server) => {
                 return self.server.as_ref().map_or(READ_LEN, |server| server.front.appetite(conn));
             }
@@ -367,7 +398,7 @@ impl Machine for Node {
     }
 
     fn check(&self) {
-        for swarm in self.swarms.values() {
+        for swarm in self.torrents.values() {
             swarm.check();
         }
         for (id, due) in &self.deadline_of {

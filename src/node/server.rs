@@ -59,7 +59,7 @@ impl Node {
         });
         if let Became::Peer(remote, first_bytes) = became {
             self.owners.remove(&conn);
-            if self.swarms.is_empty() {
+            if self.torrents.is_empty() {
                 return out.close(conn);
             }
             self.enter_lobby(conn, remote, now, out);

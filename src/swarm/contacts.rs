@@ -51,6 +51,12 @@ impl Contacts {
         }
     }
 
+    /// A private torrent: only its trackers and people count.
+    pub fn keep_private(&mut self) {
+        self.seek = None;
+        self.known.forget_gossip();
+    }
+
     /// Says goodbye.
     pub fn stop(&mut self, now: Time) {
         self.announcer.stop(now);
@@ -143,6 +149,9 @@ impl Contacts {
     /// What an announce brought.
     fn take_news(&mut self, news: impl IntoIterator<Item = News>, now: Time, out: &mut Outbox) {
         for news in news {
+            if let Some(ip) = news.external_ip {
+                self.known.set_us(ip, 0);
+            }
             for address in news.peers {
                 self.known.add(now, address, Source::Tracker);
             }

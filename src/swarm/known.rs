@@ -1,9 +1,11 @@
-//! Addresses of peers we could dial: when each may be tried, how often it failed, and when it is forgotten.
+//! Addresses of peers we could dial: who named them, when each may be tried, how often it failed, and when it is
+//! forgotten.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::base::limits::{DIAL_FAILURES, KNOWN_MAX, REDIAL};
+use crate::base::priority::priority;
 use crate::base::{Span, Time};
 
 pub use crate::machine::Source;
@@ -14,58 +16,130 @@ struct Entry {
     failures: u32,
     /// None while dialled or connected.
     due: Option<Time>,
+    /// BEP 40: higher is dialled first and forgotten last.
+    rank: u32,
+}
+
+impl Entry {
+    /// Of those that are due at the same moment: a person's first, then by rank.
+    fn turn(&self) -> u64 {
+        (u64::from(self.source != Source::Person) << 32) + u64::from(!self.rank)
+    }
 }
 
 /// First wait before an address from the command line is dialled again; doubles up to [`REDIAL`].
 const REDIAL_PERSON: Span = Span::secs(1);
 /// Wait after a session that was of use, before the same address is dialled again.
 const REDIAL_USEFUL: Span = Span::secs(5);
+/// Addresses kept of a source that anybody can feed.
+const GOSSIP_MAX: usize = KNOWN_MAX / 2;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Known {
     entries: BTreeMap<SocketAddr, Entry>,
-    due: BTreeSet<(Time, SocketAddr)>,
+    /// Waiting to be dialled, in the order of [`Entry::turn`].
+    due: BTreeSet<(Time, u64, SocketAddr)>,
+    /// Addresses by source.
+    counts: [usize; 5],
+    /// Our address as others see it, as far as that is known.
+    us: SocketAddr,
+}
+
+impl Default for Known {
+    fn default() -> Known {
+        let us = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0);
+        Known { entries: BTreeMap::new(), due: BTreeSet::new(), counts: [0; 5], us }
+    }
 }
 
 impl Known {
+    /// Somebody told how others see us: ranks follow from it.
+    pub fn set_us(&mut self, ip: IpAddr, port: u16) {
+        let us = SocketAddr::new(ip, port);
+        if us != self.us {
+            self.us = us;
+            self.due.clear();
+            for (address, entry) in &mut self.entries {
+                entry.rank = priority(us, *address);
+                self.due.extend(entry.due.map(|due| (due, entry.turn(), *address)));
+            }
+        }
+    }
+
     /// Somebody named this address. True if it is new.
     pub fn add(&mut self, now: Time, address: SocketAddr, source: Source) -> bool {
         if let Some(entry) = self.entries.get_mut(&address) {
-            entry.source = entry.source.max(source);
+            if source > entry.source {
+                self.counts[entry.source as usize] -= 1;
+                self.counts[source as usize] += 1;
+                let due = entry.due.map(|due| (due, entry.turn(), address));
+                entry.source = source;
+                if let Some(key) = due.filter(|key| self.due.remove(key)) {
+                    self.due.insert((key.0, entry.turn(), address));
+                }
+            }
             return false;
         }
-        if self.entries.len() >= KNOWN_MAX && !self.make_room() {
+        let is_flood = matches!(source, Source::Pex | Source::Dht) && self.counts[source as usize] >= GOSSIP_MAX;
+        let rank = priority(self.us, address);
+        if is_flood || (self.entries.len() >= KNOWN_MAX && !self.make_room(source, rank)) {
             return false;
         }
-        self.entries.insert(address, Entry { source, failures: 0, due: Some(now) });
-        self.due.insert((now, address));
+        self.counts[source as usize] += 1;
+        self.entries.insert(address, Entry { source, failures: 0, due: None, rank });
+        self.wait(now, address);
         true
     }
 
-    /// Forgets the failing idle address that is due last.
-    fn make_room(&mut self) -> bool {
-        let is_failing = |address: &SocketAddr| {
-            self.entries.get(address).is_some_and(|entry| entry.failures > 0 && entry.source != Source::Person)
+    /// It may be dialled from then on.
+    fn wait(&mut self, until: Time, address: SocketAddr) {
+        if let Some(entry) = self.entries.get_mut(&address) {
+            entry.due = Some(until);
+            self.due.insert((until, entry.turn(), address));
+        }
+    }
+
+    /// Forgets the failing idle address that is due last; where none fails, the idle one of least worth, if it is
+    /// worth less than the newcomer.
+    fn make_room(&mut self, source: Source, rank: u32) -> bool {
+        let entry = |address: &SocketAddr| {
+            self.entries.get(address).filter(|entry| entry.source != Source::Person).map(|entry| (*address, entry))
         };
-        let Some(&(due, address)) = self.due.iter().rev().find(|(_, address)| is_failing(address)) else {
-            return false;
-        };
-        self.due.remove(&(due, address));
-        self.entries.remove(&address);
+        let mut idle = self.due.iter().rev().filter_map(|(.., address)| entry(address));
+        let failing = idle.clone().find(|(_, entry)| entry.failures > 0);
+        let least = || idle.by_ref().min_by_key(|(_, entry)| (entry.source, entry.rank));
+        let is_less = |entry: &Entry| (entry.source, entry.rank) < (source, rank);
+        let out = failing.or_else(least).filter(|(_, entry)| entry.failures > 0 || is_less(entry));
+        let Some((address, _)) = out else { return false };
+        self.forget(address);
         true
+    }
+
+    fn forget(&mut self, address: SocketAddr) {
+        if let Some(entry) = self.entries.remove(&address) {
+            self.counts[entry.source as usize] -= 1;
+            if let Some(due) = entry.due {
+                self.due.remove(&(due, entry.turn(), address));
+            }
+        }
+    }
+
+    /// Forgets whatever only gossip named: nobody may use that for a private torrent.
+    pub fn forget_gossip(&mut self) {
+        let is_gossip = |entry: &Entry| matches!(entry.source, Source::Pex | Source::Dht | Source::Local);
+        let gone: Vec<SocketAddr> =
+            self.entries.iter().filter(|(_, entry)| is_gossip(entry)).map(|(address, _)| *address).collect();
+        gone.into_iter().for_each(|address| self.forget(address));
     }
 
     /// The next address to dial, and when it may be.
     pub fn next_due(&self) -> Option<(Time, SocketAddr)> {
-        self.due.first().copied()
+        self.due.first().map(|(due, _, address)| (*due, *address))
     }
 
     /// An address to dial now; it counts as dialled.
     pub fn take_due(&mut self, now: Time) -> Option<SocketAddr> {
-        let &(due, address) = self.due.first()?;
-        if due > now {
-            return None;
-        }
+        let (_, _, address) = *self.due.first().filter(|(due, ..)| *due <= now)?;
         self.due.pop_first();
         if let Some(entry) = self.entries.get_mut(&address) {
             entry.due = None;
@@ -89,23 +163,23 @@ impl Known {
         let wait = match (entry.source, was_useful) {
             (_, true) => REDIAL_USEFUL,
             (Source::Person, false) => REDIAL_PERSON.times(1 << (entry.failures - 1).min(6)).min(REDIAL),
-            (_, false) if entry.failures >= DIAL_FAILURES => {
-                self.entries.remove(&address);
-                return;
-            }
+            (_, false) if entry.failures >= DIAL_FAILURES => return self.forget(address),
             (_, false) => REDIAL.times(u64::from(entry.failures)),
         };
-        entry.due = Some(now + wait);
-        self.due.insert((now + wait, address));
+        self.wait(now + wait, address);
     }
 
     /// A dial did not come about, for reasons of ours: nothing is held against the address.
     pub fn put_back(&mut self, now: Time, address: SocketAddr) {
-        if let Some(entry) = self.entries.get_mut(&address)
-            && entry.due.is_none()
-        {
-            entry.due = Some(now + REDIAL_USEFUL);
-            self.due.insert((now + REDIAL_USEFUL, address));
+        if self.entries.get(&address).is_some_and(|entry| entry.due.is_none()) {
+            self.wait(now + REDIAL_USEFUL, address);
+        }
+    }
+
+    /// The same, where nothing is in the way of the next try.
+    pub fn try_again(&mut self, now: Time, address: SocketAddr) {
+        if self.entries.get(&address).is_some_and(|entry| entry.due.is_none()) {
+            self.wait(now, address);
         }
     }
 
@@ -114,8 +188,13 @@ impl Known {
         if let Some(entry) = self.entries.get_mut(&address)
             && let Some(due) = entry.due.take()
         {
-            self.due.remove(&(due, address));
+            self.due.remove(&(due, entry.turn(), address));
         }
+    }
+
+    /// Whether somebody named it.
+    pub fn has(&self, address: SocketAddr) -> bool {
+        self.entries.contains_key(&address)
     }
 
     /// Addresses waiting to be dialled.
@@ -176,5 +255,43 @@ mod tests {
         known.ended(Time::ZERO, failing, false);
         assert!(known.add(Time::ZERO, address(9_999), Source::Tracker));
         assert_eq!(known.entries.len(), KNOWN_MAX);
+    }
+
+    #[test]
+    fn gossip_fills_half_and_gives_way_to_trackers() {
+        let mut known = Known::default();
+        for n in 0..2000 {
+            known.add(Time::ZERO, address(n), Source::Pex);
+        }
+        assert_eq!(known.entries.len(), GOSSIP_MAX);
+        for n in 2000..5000 {
+            known.add(Time::ZERO, address(n), Source::Tracker);
+        }
+        assert_eq!((known.entries.len(), known.counts), (KNOWN_MAX, [0, 0, 0, KNOWN_MAX, 0]));
+        let mut ranks: Vec<u32> = (2000..5000).map(|n| priority(known.us, address(n))).collect();
+        ranks.sort_unstable();
+        assert!(known.entries.values().all(|entry| entry.rank >= ranks[1500]), "the better ones stay");
+        assert!(!known.add(Time::ZERO, address(6000), Source::Dht));
+        assert!(known.add(Time::ZERO, address(6001), Source::Person));
+        known.add(Time::ZERO, address(6001), Source::Pex);
+        assert_eq!(known.take_due(Time::ZERO), Some(address(6001)), "a person's comes first");
+        known.forget_gossip();
+        assert_eq!(known.entries.len(), KNOWN_MAX);
+    }
+
+    #[test]
+    fn the_best_is_dialled_first_and_what_was_broken_off_again() {
+        let mut known = Known::default();
+        known.set_us("198.51.100.1".parse().unwrap(), 1);
+        for n in 0..10 {
+            known.add(Time::ZERO, address(n), Source::Dht);
+        }
+        let best = known.take_due(Time::ZERO).unwrap();
+        assert!(known.entries.values().all(|entry| entry.rank <= known.entries[&best].rank));
+        known.try_again(Time::ZERO, best);
+        assert_eq!(known.take_due(Time::ZERO), Some(best));
+        known.ended(Time::ZERO, best, false);
+        known.forget_gossip();
+        assert!(known.entries.is_empty() && known.due.is_empty() && known.counts == [0; 5]);
     }
 }

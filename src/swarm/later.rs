@@ -70,6 +70,7 @@ impl Swarm {
             Later::Began => {
                 self.torrent.free_slots = Choker::free_slots(self.peers.values());
                 self.contacts.begin(now, self.torrent.picker.missing_len());
+                self.meet(now, out);
                 self.tell_row(now, out);
             }
             Later::Reopen => {

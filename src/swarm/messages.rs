@@ -57,12 +57,12 @@ impl Torrent {
         peer.stage = Stage::Open;
         peer.since = now;
         let mut bytes = Vec::new();
-        if peer.dialled.is_none() {
+        if peer.dialled.is_none() && !peer.was_greeted {
             bytes.extend_from_slice(&self.handshake(our_id).to_bytes());
         }
         self.greet(peer, port, &mut bytes);
         peer.told_upload_only = self.picker.is_complete();
-        if self.has_dht && theirs.has_dht() && port != 0 {
+        if self.has_dht && theirs.has_dht() && port != 0 && !peer.was_greeted {
             Message::Port(port).write(&mut bytes);
         }
         peer.last_sent = now;
@@ -76,6 +76,8 @@ impl Torrent {
     fn greet(&self, peer: &Peer, port: u16, bytes: &mut Vec<u8>) {
         let have = self.picker.verified();
         match (peer.has_fast, have.count()) {
+            // Its first word of us was that we have nothing.
+            _ if peer.was_greeted => have.ones().for_each(|index| Message::Have(index).write(bytes)),
             (true, 0) => Message::HaveNone.write(bytes),
             (true, _) if have.is_full() => Message::HaveAll.write(bytes),
             (false, 0) => {}

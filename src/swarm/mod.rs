@@ -12,6 +12,8 @@ mod downloads;
 pub mod known;
 mod later;
 mod messages;
+mod met;
+mod metadata;
 mod peer;
 mod phases;
 pub mod picker;
@@ -34,11 +36,12 @@ use self::announcer::Announcer;
 use self::blame::Suspect;
 use self::choker::Choker;
 use self::contacts::Contacts;
+pub use self::metadata::{Handover, Seeker};
 use self::peer::{Fault, Has, Peer, Stage};
 use self::torrent::{Later, Phase, Setup, Torrent};
 use crate::base::limits::{READ_BLOCKS, READ_LEN};
 use crate::base::{ConnId, InfoHash, PeerId, Pool, Time, TorrentId};
-use crate::machine::{AddTorrent, Closed, Command, Completion, Input, Job, Machine, Note, Outbox, StoreSpec};
+use crate::machine::{AddTorrent, Closed, Command, Completion, Input, Job, Machine, Note, Outbox, StoreSpec, Ways};
 use crate::storage::Layout;
 
 /// Who we are to peers and trackers.
@@ -58,6 +61,8 @@ pub struct Swarm {
     torrent: Torrent,
     peers: BTreeMap<ConnId, Peer>,
     contacts: Contacts,
+    /// Ways to peers in use; none for a private torrent.
+    ways: Ways,
     choker: Choker,
     peers_max: usize,
     /// Jobs the disk thread owes an answer to, checks of existing data aside: the end waits for none of those.
@@ -69,9 +74,10 @@ pub struct Swarm {
 }
 
 impl Swarm {
-    /// Begins by looking at the files.
-    pub fn new(add: AddTorrent, us: Us, now: Time, out: &mut Outbox) -> Swarm {
+    /// Begins by looking at the files, with whoever was met while the metainfo was sought.
+    pub fn new(add: AddTorrent, us: Us, met: Option<Handover>, now: Time, out: &mut Outbox) -> Swarm {
         let tiers = if add.trackers.is_empty() { add.metainfo.trackers.clone() } else { add.trackers };
+        let ways = if add.metainfo.private { Ways::default() } else { add.ways };
         let layout = Layout::new(&add.metainfo, &add.wanted);
         let spec = StoreSpec { info_hash: add.metainfo.info_hash, dir: add.dir, layout };
         let has_dht = us.has_dht && !add.metainfo.private;
@@ -94,6 +100,7 @@ impl Swarm {
             peers: BTreeMap::new(),
             jobs_out: 0,
             contacts,
+            ways,
             choker: Choker::default(),
             peers_max: add.peers_max,
             next_tick: None,
@@ -102,7 +109,10 @@ impl Swarm {
         let before = out.commands.len();
         swarm.torrent.open(now, out);
         swarm.count_jobs(before, out);
-        swarm.contacts.name_peers(add.peers, now, out);
+        match met {
+            Some(met) => swarm.take_over(met, now, out),
+            None => swarm.contacts.name_peers(add.peers, now, out),
+        }
         swarm
     }
 
@@ -156,6 +166,12 @@ impl Swarm {
             return out.close(conn);
         };
         peer.last_received = now;
+        if let Stage::Waiting(waiting) = &mut peer.stage {
+            if !waiting.hear(bytes) {
+                self.hang_up(conn, Fault::NotNeeded("says more than is kept of it"), now, out);
+            }
+            return;
+        }
         if let Stage::Handshaking(gather) = &mut peer.stage {
             let us = (self.us.peer_id, self.us.port);
             let result = match gather.feed(&mut bytes) {
@@ -371,7 +387,7 @@ impl Machine for Swarm {
                 self.torrent.stop(now, out);
             }
             Input::Datagram { from, bytes } => self.tracker_said(from, bytes, now, out),
-            Input::Note(Note::Peers { source, reach, peers, .. }) => {
+            Input::Note(Note::Peers { source, reach, peers, .. }) if self.ways.allow(source) => {
                 self.contacts.hear(&peers, source, reach, now);
             }
             Input::Note(_) | Input::Request { .. } => {}

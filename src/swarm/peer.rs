@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use super::active::Sender;
 use super::downloads::Down;
+use super::met::Waiting;
 use super::uploads::Up;
 use crate::base::{Bitfield, ConnId, PeerId, Piece, Time};
 use crate::wire::decoder::Decoder;
@@ -19,6 +20,8 @@ pub enum Stage {
     Handshaking(handshake::Gather),
     /// Messages flow.
     Open,
+    /// Met before the metainfo was known: heard as soon as the files were looked at.
+    Waiting(Box<Waiting>),
 }
 
 /// The pieces a peer has.
@@ -62,6 +65,8 @@ pub struct Peer {
     /// Both sides speak the fast extension (BEP 6).
     pub has_fast: bool,
     pub has_extensions: bool,
+    /// It had our handshake before the metainfo was known, and knows of no pieces.
+    pub was_greeted: bool,
     /// Their number for `ut_metadata`; 0: none.
     pub ut_metadata: u8,
     /// Their number for `upload_only`; 0: none.
@@ -107,6 +112,7 @@ impl Peer {
             peer_id: PeerId([0; 20]),
             has_fast: false,
             has_extensions: false,
+            was_greeted: false,
             ut_metadata: 0,
             upload_only_number: 0,
             is_upload_only: false,

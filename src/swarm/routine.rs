@@ -168,7 +168,8 @@ fn look_after(torrent: &mut Torrent, peer: &mut Peer, now: Time, out: &mut Outbo
     match peer.stage {
         Stage::Dialling if age >= CONNECT_TIMEOUT => return Err(Fault::Timeout("dialling")),
         Stage::Handshaking(_) if age >= HANDSHAKE_TIMEOUT => return Err(Fault::Timeout("handshake")),
-        Stage::Dialling | Stage::Handshaking(_) => return Ok(()),
+        Stage::Waiting(_) if age >= IDLE_TIMEOUT => return Err(Fault::Timeout("our files are checked for too long")),
+        Stage::Dialling | Stage::Handshaking(_) | Stage::Waiting(_) => return Ok(()),
         Stage::Open => {}
     }
     if now.since(peer.last_received) >= IDLE_TIMEOUT {

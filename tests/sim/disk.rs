@@ -117,6 +117,7 @@ impl Disk {
                 self.running.retain(|(of, _), _| *of != store);
                 Vec::new()
             }
+            Job::Keep { .. } => Vec::new(),
             Job::SaveFile { id, .. } => vec![Completion::FileSaved { id, result: Ok(()) }],
             Job::Fetch { .. } | Job::Resolve { .. } => unreachable!("not for the disk"),
         }

@@ -272,9 +272,15 @@ impl World {
                 assert!(node.stopped.is_none(), "[stop] stopped twice");
                 node.stopped = Some(now);
             }
-            Note::Add(_) | Note::Watch { .. } | Note::Listening { .. } | Note::Room { .. } => {
+            Note::Add(_)
+            | Note::Seek(_)
+            | Note::Keep { .. }
+            | Note::Watch { .. }
+            | Note::Listening { .. }
+            | Note::Room { .. } => {
                 panic!("[notes] {note:?} from a node")
             }
+            Note::Metadata { .. } => {}
             Note::FindPeers { .. } | Note::Peers { .. } | Note::DhtNode { .. } => {
                 panic!("[notes] {note:?} left the node")
             }

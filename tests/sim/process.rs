@@ -2,7 +2,7 @@
 
 use peerlink::base::limiter::Limiter;
 use peerlink::base::{Span, TorrentId, limits};
-use peerlink::machine::{AddTorrent, Closed, Input, Note, Outbox};
+use peerlink::machine::{AddTorrent, Closed, Input, Note, Outbox, Ways};
 use peerlink::storage::Layout;
 
 use crate::host::{Kind, dir_of};
@@ -53,6 +53,7 @@ impl World {
                 sequential: task.sequential,
                 peers_max: task.peers_max,
                 recheck: task.recheck,
+                ways: Ways::default(),
             };
             self.input(host, Input::Note(Note::Add(Box::new(add))));
         }

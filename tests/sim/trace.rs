@@ -176,5 +176,6 @@ fn job_kind(job: &Job) -> u64 {
         Job::Reserve { .. } => 12,
         Job::Resolve { id, .. } => 11 + (id.0 << 8),
         Job::SaveFile { id, .. } => 12 + (id.0 << 8),
+        Job::Keep { .. } => 13,
     }
 }

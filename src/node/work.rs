@@ -1,0 +1,126 @@
+//! What is done about a torrent: its metainfo is sought, or it is shared. One face for both, so that the rest of the
+//! hallway need not tell them apart.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+use crate::base::{ConnId, InfoHash, Pool, Time};
+use crate::machine::{Input, Machine, Outbox};
+use crate::swarm::{Handover, Seeker, Swarm};
+
+pub enum Work {
+    Search(Box<Seeker>),
+    Swarm(Box<Swarm>),
+}
+
+impl Work {
+    fn machine(&self) -> &dyn Machine {
+        match self {
+            Work::Search(seeker) => &**seeker,
+            Work::Swarm(swarm) => &**swarm,
+        }
+    }
+
+    fn machine_mut(&mut self) -> &mut dyn Machine {
+        match self {
+            Work::Search(seeker) => &mut **seeker,
+            Work::Swarm(swarm) => &mut **swarm,
+        }
+    }
+
+    pub fn handle(&mut self, now: Time, input: Input<'_>, out: &mut Outbox) {
+        self.machine_mut().handle(now, input, out);
+    }
+
+    pub fn next_deadline(&self) -> Option<Time> {
+        self.machine().next_deadline()
+    }
+
+    pub fn appetite(&self, conn: ConnId, pool: &Pool) -> usize {
+        self.machine().appetite(conn, pool)
+    }
+
+    pub fn check(&self) {
+        self.machine().check();
+    }
+
+    /// Whether it only looks for the metainfo of this info hash.
+    pub fn seeks(&self, info_hash: InfoHash) -> bool {
+        matches!(self, Work::Search(seeker) if seeker.info_hash() == info_hash)
+    }
+
+    /// Ends a search: who was met.
+    pub fn hand_over(self, now: Time, out: &mut Outbox) -> Option<Handover> {
+        match self {
+            Work::Search(seeker) => Some(seeker.hand_over(now, out)),
+            Work::Swarm(_) => None,
+        }
+    }
+
+    /// BEP 27: only its trackers may name peers. What a link stands for is not known.
+    pub fn is_private(&self) -> bool {
+        matches!(self, Work::Swarm(swarm) if swarm.is_private())
+    }
+
+    pub fn set_port(&mut self, port: u16) {
+        match self {
+            Work::Search(seeker) => seeker.set_port(port),
+            Work::Swarm(swarm) => swarm.set_port(port),
+        }
+    }
+
+    pub fn is_stopped(&self) -> bool {
+        match self {
+            Work::Search(seeker) => seeker.is_stopped(),
+            Work::Swarm(swarm) => swarm.is_stopped(),
+        }
+    }
+
+    /// A note for the application about this torrent.
+    pub fn tell_row(&mut self, now: Time, out: &mut Outbox) {
+        match self {
+            Work::Search(seeker) => seeker.tell_row(out),
+            Work::Swarm(swarm) => swarm.tell_row(now, out),
+        }
+    }
+
+    /// The dial it would like to make next, and when.
+    pub fn next_dial(&self) -> Option<(Time, SocketAddr)> {
+        match self {
+            Work::Search(seeker) => seeker.next_dial(),
+            Work::Swarm(swarm) => swarm.next_dial(),
+        }
+    }
+
+    /// Its turn to dial, once.
+    pub fn dial(&mut self, now: Time, out: &mut Outbox) {
+        match self {
+            Work::Search(seeker) => seeker.dial(now, out),
+            Work::Swarm(swarm) => swarm.dial(now, out),
+        }
+    }
+
+    /// The process needs a place; see [`Swarm::give_way`].
+    pub fn give_way(&mut self, leavers: &BTreeSet<ConnId>, is_large: bool, now: Time, out: &mut Outbox) {
+        match self {
+            Work::Search(seeker) => seeker.give_way(leavers, is_large, now, out),
+            Work::Swarm(swarm) => swarm.give_way(leavers, is_large, now, out),
+        }
+    }
+
+    /// Download credits, upload credits and pool buffers that it holds.
+    pub fn holdings(&self) -> (u32, u32, usize) {
+        match self {
+            Work::Search(_) => (0, 0, 0),
+            Work::Swarm(swarm) => swarm.holdings(),
+        }
+    }
+
+    /// For the simulator's proof of itself only.
+    #[doc(hidden)]
+    pub fn plant_wrong_availability(&mut self) {
+        if let Work::Swarm(swarm) = self {
+            swarm.plant_wrong_availability();
+        }
+    }
+}

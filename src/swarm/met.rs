@@ -1,0 +1,82 @@
+//! Peers met before the metainfo was known: they wait until the files were looked at; then what they said is heard.
+
+use super::metadata::{Handover, Met};
+use super::peer::{Fault, Peer, Stage};
+use super::{ConnId, Swarm};
+use crate::base::Time;
+use crate::machine::Outbox;
+use crate::wire::decoder::Decoder;
+
+/// Bytes kept of what a peer says while it waits.
+const LATER_LEN: usize = 64 * 1024;
+/// `have` messages with which a peer that was told we have nothing hears what we have; above, it is dialled anew.
+const HAVES_MAX: u32 = 4096;
+
+/// What a waiting peer said.
+#[derive(Debug)]
+pub struct Waiting {
+    /// Its handshake and whole messages.
+    said: Vec<u8>,
+    /// Goes on with what came after that.
+    decoder: Decoder,
+    later: Vec<u8>,
+}
+
+impl Waiting {
+    /// More bytes came. False when they are more than is kept.
+    pub fn hear(&mut self, bytes: &[u8]) -> bool {
+        self.later.extend_from_slice(bytes);
+        self.later.len() <= LATER_LEN
+    }
+}
+
+impl Swarm {
+    /// Takes over who was met. A private torrent knows nobody by gossip, and nobody who may have come by it.
+    pub(super) fn take_over(&mut self, handover: Handover, now: Time, out: &mut Outbox) {
+        self.contacts = handover.contacts;
+        self.torrent.blame = handover.blame;
+        let is_private = self.torrent.metainfo.private;
+        if is_private {
+            self.contacts.keep_private();
+        }
+        let piece_count = self.torrent.metainfo.geometry.piece_count();
+        for Met { conn, remote, dialled, said, decoder } in handover.met {
+            if is_private && !dialled.is_some_and(|address| self.contacts.known.has(address)) {
+                out.close(conn);
+                continue;
+            }
+            let mut peer = Peer::new(conn, remote, dialled.is_some(), piece_count, now);
+            peer.stage = Stage::Waiting(Box::new(Waiting { said, decoder, later: Vec::new() }));
+            self.peers.insert(conn, peer);
+        }
+    }
+
+    /// Who waited is a peer like others now.
+    pub(super) fn meet(&mut self, now: Time, out: &mut Outbox) {
+        let is_waiting = |peer: &&Peer| matches!(peer.stage, Stage::Waiting(_));
+        let conns: Vec<ConnId> = self.peers.values().filter(is_waiting).map(|peer| peer.conn).collect();
+        let is_too_much = self.torrent.picker.verified().count() > HAVES_MAX;
+        for conn in conns {
+            let Some(peer) = self.peers.get_mut(&conn) else { continue };
+            let dialled = peer.dialled;
+            let stage = std::mem::replace(&mut peer.stage, Stage::Handshaking(Default::default()));
+            let Stage::Waiting(waiting) = stage else { continue };
+            (peer.was_greeted, peer.am_interested, peer.since) = (true, true, now);
+            if is_too_much {
+                self.hang_up(conn, Fault::NotNeeded("is greeted anew, with what we have"), now, out);
+                dialled.map(|address| self.contacts.known.try_again(now, address)).unwrap_or_default();
+                continue;
+            }
+            let Waiting { said, decoder, later } = *waiting;
+            self.received(conn, &said, now, out);
+            if let Some(peer) = self.peers.get_mut(&conn) {
+                peer.decoder = decoder;
+                self.received(conn, &later, now, out);
+            }
+            if let Some(peer) = self.peers.get_mut(&conn) {
+                // It was told that we are interested, whatever it has.
+                self.torrent.set_interest(peer, now, out);
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Magnet links: what they stand for comes from peers, is kept, and is given to others.
+
+use super::rig::{Ended, Home, Running, files_below, payload};
+use super::transfer::{LOCAL, seed};
+
+/// The info hash of a torrent below the home.
+fn hash_of(home: &Home, torrent: &str) -> String {
+    let shown = home.run(&["show", torrent, "--json"]).expect(0).out;
+    let (_, rest) = shown.split_once("\"info_hash\":\"").expect("a hash");
+    rest[..40].to_string()
+}
+
+/// Runs `command` of a source with its own folders, on loopback.
+fn run(home: &Home, name: &str, command: &[&str], more: &[&str]) -> Ended {
+    let state = home.text(&format!("{name}-state"));
+    let dir = home.text(name);
+    let folders = ["--state-dir", &state, "--timeout", "30s"];
+    let dir: &[&str] = if command[0] == "get" { &["--dir", &dir] } else { &[] };
+    home.run(&[command, &folders, dir, &LOCAL, more].concat())
+}
+
+fn end(seed: Running) {
+    seed.signal("TERM");
+    seed.wait().expect(0);
+}
+
+#[test]
+fn a_link_is_downloaded_kept_and_given_on() {
+    let home = Home::new();
+    for (name, len) in [("one.bin", 300_000), ("sub/two.bin", 70_001), ("three", 12_345)] {
+        home.write(&format!("album/{name}"), &payload(len, len as u64));
+    }
+    let (first, port, torrent) = seed(&home, "album", &[]);
+    let hash = hash_of(&home, &torrent);
+    let link = format!("magnet:?xt=urn:btih:{hash}&dn=wrong&x.pe=127.0.0.1:{port}");
+
+    // What it holds, without downloading it; the second time from what was kept.
+    let shown = run(&home, "shown", &["show", "--fetch", &link], &[]).expect(0);
+    assert_eq!(shown.out, home.run(&["show", &torrent]).expect(0).out.replace(&date_of(&shown, &home, &torrent), ""));
+    end_of_peer_needed(&home, &hash);
+    let listed = run(&home, "listed", &["get", "-l", &link], &[]).expect(0);
+    assert_eq!(listed.out, home.run(&["get", "-l", &torrent]).expect(0).out);
+
+    // The second file of the torrent, by the link's own choice (BEP 53); the name is that of the torrent.
+    let chosen = format!("{link}&so=1");
+    let ended = run(&home, "chosen", &["get", &chosen], &[]).expect(0);
+    assert!(ended.out.contains("verified album") && ended.err.contains("album: 3 files"), "{ended:?}");
+    let all = files_below(&home.path("album"));
+    assert_eq!(files_below(&home.path("chosen/album")), [all[1].clone()]);
+
+    // A third one knows only the hash and the second, which shares on while the first is gone.
+    let args = ["get", &link, "--dir", "second", "--state-dir", "second-state", "--seed"];
+    let mut second = home.start(&[&args[..], &LOCAL].concat());
+    let port = second.port();
+    second.line_after("verified album");
+    end(first);
+    let peer = format!("127.0.0.1:{port}");
+    run(&home, "third", &["get", &hash], &["--peer", &peer]).expect(0);
+    assert_eq!(files_below(&home.path("third/album")), all);
+    end(second);
+
+    // Nobody is there any more: what was kept is enough to go on, and to check.
+    let again = run(&home, "third", &["get", &hash], &[]).expect(0);
+    assert!(again.out.contains("all of it was there already"), "{}", again.out);
+    run(&home, "third", &["show", "--fetch", &hash], &[]).expect(0);
+}
+
+/// The line with the date, which metadata does not hold.
+fn date_of(shown: &Ended, home: &Home, torrent: &str) -> String {
+    assert!(!shown.out.contains("created on"));
+    let whole = home.run(&["show", torrent]).expect(0).out;
+    let from_created = whole.find("created by").expect("a line of the program");
+    let to = whole[from_created..].find("\n\n").expect("the files") + from_created;
+    whole[from_created..=to].to_string()
+}
+
+/// Without a peer and with nothing kept there is nothing to show.
+fn end_of_peer_needed(home: &Home, hash: &str) {
+    let args = ["show", "--fetch", hash, "--state-dir", "empty-state", "--timeout", "1s", "--json"];
+    let ended = home.run(&[&args[..], &LOCAL].concat()).expect(4);
+    assert!(ended.out.starts_with("{\"error\":\"no peer told what it holds within 1s"), "{}", ended.out);
+    ended.one_line();
+}
+
+#[test]
+fn links_without_peers_and_of_v2_alone_are_refused() {
+    let home = Home::new();
+    let hash = "ab".repeat(20);
+    let ended = run(&home, "nobody", &["get", &hash], &["--timeout", "1s"]).expect(4);
+    assert!(ended.one_line().contains("no peer told what it holds within 1s"), "{}", ended.err);
+    let v2 = format!("magnet:?xt=urn:btmh:1220{}", "cd".repeat(32));
+    assert!(run(&home, "v2", &["get", &v2], &[]).expect(3).one_line().contains("v2-only"));
+    let twice = run(&home, "twice", &["get", &hash, &format!("magnet:?xt=urn:btih:{hash}")], &[]).expect(2);
+    assert!(twice.one_line().contains("given twice"));
+    for command in ["verify", "magnet"] {
+        assert!(home.run(&[command, &hash]).expect(3).one_line().contains("--fetch"), "{command}");
+    }
+}
