@@ -128,7 +128,7 @@ command! {
     #[argh(option)] dht_per_source: Option<String>,
     /// accepted: local discovery comes with a later version and is off
     #[argh(switch)] no_lsd: bool,
-    /// accepted: peer exchange comes with a later version and is off
+    /// neither tell peers of each other nor listen to what they tell
     #[argh(switch)] no_pex: bool,
     /// one JSON object per line on standard output
     #[argh(switch, short = 'j')] json: bool,
@@ -188,7 +188,7 @@ command! {
     #[argh(option)] dht_per_source: Option<String>,
     /// accepted: local discovery comes with a later version and is off
     #[argh(switch)] no_lsd: bool,
-    /// accepted: peer exchange comes with a later version and is off
+    /// neither tell peers of each other nor listen to what they tell
     #[argh(switch)] no_pex: bool,
     /// one JSON object per line on standard output
     #[argh(switch, short = 'j')] json: bool,
@@ -258,7 +258,7 @@ command! {
     #[argh(option)] dht_bootstrap: Vec<String>,
     /// accepted: local discovery comes with a later version and is off
     #[argh(switch)] no_lsd: bool,
-    /// accepted: peer exchange comes with a later version and is off
+    /// neither tell peers of each other nor listen to what they tell
     #[argh(switch)] no_pex: bool,
     /// folder for what is remembered between runs (default: peerlink in $XDG_STATE_HOME)
     #[argh(option)] state_dir: Option<String>,

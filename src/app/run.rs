@@ -224,8 +224,13 @@ pub fn add(torrent: TorrentId, item: Item, settings: &Settings) -> AddTorrent {
         peers_max: settings.count("max-peers").unwrap_or(limits::PEERS_MAX as u64) as usize,
         recheck: settings.switch("recheck"),
         prealloc: settings.text("prealloc") == Some("full"),
-        ways: Ways::default(),
+        ways: ways(settings),
     }
+}
+
+/// The ways to peers that the settings allow.
+pub fn ways(settings: &Settings) -> Ways {
+    Ways { pex: !settings.switch("no-pex"), lsd: false }
 }
 
 /// Hands the torrents over while the loop runs, a few at a time.

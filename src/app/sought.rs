@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use super::exit::{Exit, Failure};
 use super::follow::{Follow, Purpose, Say};
-use super::run::{Item, Subject, add};
+use super::run::{Item, Subject, add, ways};
 use super::settings::Settings;
 use super::space::MinFree;
 use super::{get, json};
 use crate::base::{InfoHash, Span, TorrentId, limits};
 use crate::io::reactor::Handle;
-use crate::machine::{Note, SeekTorrent, Ways};
+use crate::machine::{Note, SeekTorrent};
 use crate::metainfo::magnet::{self, Magnet};
 use crate::metainfo::{Metainfo, parse, show};
 
@@ -104,7 +104,7 @@ fn seek(torrent: TorrentId, magnet: &Magnet, info_hash: InfoHash, settings: &Set
         trackers: if trackers.is_empty() { own() } else { trackers },
         announce_all: settings.switch("announce-all"),
         peers_max: settings.count("max-peers").unwrap_or(limits::PEERS_MAX as u64) as usize,
-        ways: Ways::default(),
+        ways: ways(settings),
     }
 }
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::choker::Choker;
 use super::torrent::Later;
 use super::{Swarm, routine};
+use crate::base::address::reach;
 use crate::base::{ConnId, Time};
-use crate::machine::{Command, Job, Note, Outbox};
+use crate::machine::{Command, Job, Note, Outbox, Source};
 use crate::wire::peer::Message;
 
 impl Swarm {
@@ -56,6 +57,7 @@ impl Swarm {
                 out.tell(Note::Complete { torrent: self.torrent.id });
             }
             Later::Banned(liar) => self.cast_out(liar, now, out),
+            Later::Heard { from, peers } => self.contacts.hear(&peers, Source::Pex, reach(from.ip()), now),
             Later::CancelAll => {
                 for peer in self.peers.values_mut() {
                     self.torrent.cancel_all(peer, now, out);

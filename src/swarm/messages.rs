@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::blame::Suspect;
 use super::peer::{Fault, Has, Peer, Stage};
-use super::torrent::Torrent;
+use super::torrent::{Later, Torrent};
 use crate::base::limits::WANTED_MAX;
 use crate::base::{Bitfield, PeerId, Piece, Time};
 use crate::machine::{Note, Outbox};
@@ -12,6 +12,7 @@ use crate::wire::decoder::Event;
 use crate::wire::extension::{self, Ours, Theirs};
 use crate::wire::handshake::Handshake;
 use crate::wire::peer::Message;
+use crate::wire::pex::Pex;
 use crate::wire::ut_metadata;
 
 /// Our name and version (extension handshake, user agent).
@@ -94,7 +95,7 @@ impl Torrent {
             client: CLIENT,
             port,
             metadata_len: Some(self.metainfo.info.len()),
-            has_pex: false,
+            has_pex: self.has_pex,
             reqq: WANTED_MAX,
             upload_only: self.picker.is_complete(),
         };
@@ -263,6 +264,7 @@ impl Torrent {
                     peer.down.bound(reqq);
                 }
                 peer.ut_metadata = theirs.ut_metadata;
+                peer.exchange.number = theirs.ut_pex;
                 peer.upload_only_number = theirs.upload_only_number;
                 peer.is_upload_only = theirs.upload_only;
                 peer.listen_port = theirs.port;
@@ -274,6 +276,12 @@ impl Torrent {
                 if let [told] = body {
                     peer.is_upload_only = *told != 0;
                 }
+            }
+            extension::UT_PEX if self.has_pex => {
+                let counts = peer.exchange.heard.hear(now)?;
+                let added = Pex::from_bytes(body).filter(|_| counts).unwrap_or_default().added;
+                let peers = added.into_iter().map(|(address, _)| address).collect();
+                self.later.push(Later::Heard { from: peer.remote, peers });
             }
             extension::UT_METADATA if peer.ut_metadata != 0 => {
                 if let Some(answer) = ut_metadata::answer(body, Some(&self.metainfo.info)) {

@@ -9,6 +9,7 @@ pub mod blame;
 pub mod choker;
 mod contacts;
 mod downloads;
+mod gossip;
 pub mod known;
 mod later;
 mod messages;
@@ -36,6 +37,7 @@ use self::announcer::Announcer;
 use self::blame::Suspect;
 use self::choker::Choker;
 use self::contacts::Contacts;
+use self::gossip::Gossip;
 pub use self::metadata::{Handover, Seeker};
 use self::peer::{Fault, Has, Peer, Stage};
 use self::torrent::{Later, Phase, Setup, Torrent};
@@ -63,6 +65,7 @@ pub struct Swarm {
     contacts: Contacts,
     /// Ways to peers in use; none for a private torrent.
     ways: Ways,
+    gossip: Gossip,
     choker: Choker,
     peers_max: usize,
     /// Jobs the disk thread owes an answer to, checks of existing data aside: the end waits for none of those.
@@ -88,6 +91,7 @@ impl Swarm {
         let setup = Setup {
             id: add.torrent,
             has_dht,
+            has_pex: ways.pex,
             metainfo: add.metainfo,
             spec: Arc::new(spec),
             sequential: add.sequential,
@@ -101,6 +105,7 @@ impl Swarm {
             jobs_out: 0,
             contacts,
             ways,
+            gossip: Gossip::default(),
             choker: Choker::default(),
             peers_max: add.peers_max,
             next_tick: None,
@@ -227,6 +232,7 @@ impl Swarm {
         self.torrent.abandon_downloads(&mut peer, out);
         self.torrent.abandon_uploads(&mut peer, out);
         self.torrent.forget_pieces(&peer);
+        self.gossip.note_gone(&peer);
         if let Some(address) = peer.dialled {
             if is_final {
                 self.contacts.known.retire(address);

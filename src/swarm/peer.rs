@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use super::active::Sender;
 use super::downloads::Down;
+use super::gossip::Exchange;
 use super::met::Waiting;
 use super::uploads::Up;
 use crate::base::{Bitfield, ConnId, PeerId, Piece, Time};
@@ -75,6 +76,8 @@ pub struct Peer {
     pub is_upload_only: bool,
     /// It was told that we want nothing more.
     pub told_upload_only: bool,
+    /// Its part in peer exchange.
+    pub exchange: Exchange,
     /// The TCP port it says others reach it at.
     pub listen_port: Option<u16>,
     /// Its number in `blame`.
@@ -117,6 +120,7 @@ impl Peer {
             upload_only_number: 0,
             is_upload_only: false,
             told_upload_only: false,
+            exchange: Exchange::default(),
             listen_port: None,
             sender: 0,
             decoder: Decoder::new(piece_count),
@@ -139,6 +143,11 @@ impl Peer {
 
     pub fn is_open(&self) -> bool {
         matches!(self.stage, Stage::Open)
+    }
+
+    /// Where others can reach it, as far as is known.
+    pub fn reachable_at(&self) -> Option<SocketAddr> {
+        self.dialled.or_else(|| self.listen_port.map(|port| SocketAddr::new(self.remote.ip(), port)))
     }
 
     pub fn is_seed(&self) -> bool {

@@ -99,6 +99,7 @@ impl Swarm {
         for (conn, fault) in faults {
             self.hang_up(conn, fault, now, out);
         }
+        self.gossip(now, out);
         self.make_room(now, out);
         if self.choker.next_round() <= now && self.torrent.may_serve() {
             self.choke_round(now, out);

@@ -2,6 +2,7 @@
 //! handle one peer (`downloads`, `uploads`, `messages`) get this and that peer; effects on other peers wait in
 //! `later`.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::blame::{Blame, Suspect};
@@ -48,6 +49,8 @@ pub enum Later {
     Completed,
     /// A peer lied.
     Banned(Suspect),
+    /// A peer told of others.
+    Heard { from: SocketAddr, peers: Vec<SocketAddr> },
     /// Nothing more may be requested for now.
     CancelAll,
     /// A peer's requests wait.
@@ -104,6 +107,8 @@ pub struct Torrent {
     pub is_last_save: bool,
     /// It may use our DHT node.
     pub has_dht: bool,
+    /// It takes part in peer exchange.
+    pub has_pex: bool,
 }
 
 /// What a torrent is made from.
@@ -114,6 +119,8 @@ pub struct Setup {
     pub sequential: bool,
     pub recheck: bool,
     pub has_dht: bool,
+    /// It takes part in peer exchange.
+    pub has_pex: bool,
     pub prealloc: bool,
 }
 
@@ -152,6 +159,7 @@ impl Torrent {
             sequential: setup.sequential,
             is_last_save: false,
             has_dht: setup.has_dht,
+            has_pex: setup.has_pex,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Magnet links: what they stand for comes from peers, is kept, and is given to others.
 
 use super::rig::{Ended, Home, Running, files_below, payload};
-use super::transfer::{LOCAL, seed};
+use super::transfer::{LOCAL, get_args, seed};
 
 /// The info hash of a torrent below the home.
 fn hash_of(home: &Home, torrent: &str) -> String {
@@ -95,4 +95,35 @@ fn links_without_peers_and_of_v2_alone_are_refused() {
     for command in ["verify", "magnet"] {
         assert!(home.run(&[command, &hash]).expect(3).one_line().contains("--fetch"), "{command}");
     }
+}
+
+/// One who has little and gives slowly tells of one who has everything.
+#[test]
+fn peers_tell_of_each_other() {
+    let home = Home::new();
+    let data = payload(3_000_000, 11);
+    home.write("data.bin", &data);
+    let (first, port, torrent) = seed(&home, "data.bin", &[]);
+    let hash = hash_of(&home, &torrent);
+    let peer = format!("127.0.0.1:{port}");
+    let middle = ["get", &torrent, "--dir", "slow", "--state-dir", "slow-state", "--peer", &peer];
+    let mut middle = home.start(&[&middle[..], &LOCAL, &["--down-limit", "16K", "-u", "1K"]].concat());
+    let peer = format!("127.0.0.1:{}", middle.port());
+    // Both with a .torrent and with a hash that the slow one knows more of.
+    home.run(&get_args(&torrent, &peer, &[])).expect(0);
+    assert_eq!(home.read("down/data.bin"), data);
+    run(&home, "by-hash", &["get", &hash], &["--peer", &peer]).expect(0);
+    assert_eq!(home.read("by-hash/data.bin"), data);
+    // Who does not want to hear of others hears of nobody.
+    let mut deaf =
+        home.start(&get_args(&torrent, &peer, &["--no-pex", "--json", "--dir", "deaf", "--state-dir", "deaf-state"]));
+    for _ in 0..4 {
+        let row = deaf.line_after("\"event\":\"progress\"");
+        assert!(row.contains("\"peers\":1") || row.contains("\"peers\":0"), "{row}");
+    }
+    deaf.signal("TERM");
+    deaf.wait();
+    middle.signal("TERM");
+    middle.wait();
+    end(first);
 }

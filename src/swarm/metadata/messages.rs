@@ -116,6 +116,9 @@ impl Seeker {
                 return self.on_metadata(conn, body, now);
             }
             Message::Extended(extension::UT_PEX, body) if has_pex => {
+                if !open.heard.hear(now)? {
+                    return Ok(());
+                }
                 let told = Pex::from_bytes(body).unwrap_or_default().added;
                 let told: Vec<SocketAddr> = told.into_iter().map(|(address, _)| address).collect();
                 self.contacts.hear(&told, Source::Pex, address::reach(remote.ip()), now);

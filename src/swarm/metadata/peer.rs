@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use crate::base::{ConnId, PeerId, Time, limits};
 use crate::swarm::active::Sender;
+use crate::swarm::gossip::Heard;
 use crate::wire::decoder::Decoder;
 use crate::wire::handshake::{Gather, Handshake};
 use crate::wire::peer::Message;
@@ -29,6 +30,7 @@ pub struct Open {
     pub ut_metadata: u8,
     /// Bytes of metadata it says there are.
     pub claim: Option<u32>,
+    pub heard: Heard,
     /// It refused or was late: not asked before this.
     pub rests_until: Time,
 }
@@ -71,6 +73,7 @@ impl Open {
             sender,
             ut_metadata: 0,
             claim: None,
+            heard: Heard::default(),
             rests_until: Time::ZERO,
         }
     }
