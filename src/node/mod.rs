@@ -214,6 +214,9 @@ impl Node {
             | Completion::Reserved { store, .. }
             | Completion::Saved { store, .. } => Some(store_owner(*store)),
             Completion::FileSaved { .. } => None,
+            Completion::Shelved { .. } | Completion::Recalled { .. } => {
+                return self.with_server(now, out, |server, out| server.sites.completed(completion, out));
+            }
         };
         if let Some(id) = id {
             self.hand(id, now, Input::Completed(completion), out);
@@ -409,6 +412,6 @@ impl Machine for Node {
         self.places.check();
         self.dht.iter().for_each(Dht::check);
         self.questions.check();
-        self.server.iter().for_each(|server| server.front.check());
+        self.server.iter().for_each(|server| server.check());
     }
 }

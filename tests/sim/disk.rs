@@ -119,6 +119,9 @@ impl Disk {
             }
             Job::Keep { .. } => Vec::new(),
             Job::SaveFile { id, .. } => vec![Completion::FileSaved { id, result: Ok(()) }],
+            Job::Shelve { .. } | Job::Unshelve { .. } | Job::Recall { .. } => {
+                unreachable!("no machine here has a shelf")
+            }
             Job::Fetch { .. } | Job::Resolve { .. } => unreachable!("not for the disk"),
         }
     }
