@@ -44,6 +44,11 @@ pub struct Family {
     pub boot_lookup: Option<u32>,
     /// Our id is new: who is near it is to be found, however many nodes are known.
     is_id_new: bool,
+    /// The next level to be filled after the first nodes were found, and the lookup for it.
+    fill: Option<usize>,
+    pub fill_lookup: Option<u32>,
+    /// All levels were: the table says how large the DHT is.
+    is_grown: bool,
     /// Info hashes whose peers are wanted, and whether we are one of them.
     wishes: VecDeque<(InfoHash, bool)>,
 }
@@ -67,6 +72,9 @@ impl Family {
             boot_tries: 0,
             boot_lookup: None,
             is_id_new: false,
+            fill: None,
+            fill_lookup: None,
+            is_grown: false,
             wishes: VecDeque::new(),
         }
     }
@@ -166,6 +174,33 @@ impl Family {
         true
     }
 
+    /// The search for first nodes is over: now those farther away.
+    pub fn booted(&mut self) {
+        self.boot_lookup = None;
+        self.fill = Some(0);
+    }
+
+    /// An id in the next level that lacks nodes, if it is to be filled now.
+    pub fn take_fill(&mut self, chance: [u8; 20]) -> Option<NodeId> {
+        let from = self.fill.filter(|_| self.fill_lookup.is_none())?;
+        match self.table.lacking(from, chance) {
+            Some((level, id)) => {
+                self.fill = Some(level + 1);
+                Some(id)
+            }
+            None => {
+                self.fill = None;
+                self.is_grown = self.table.len() >= K;
+                None
+            }
+        }
+    }
+
+    /// Within this distance (its first 64 bits) there should be K nodes; 0 while nobody knows.
+    pub fn region(&self) -> u64 {
+        if self.is_grown { self.table.region() } else { 0 }
+    }
+
     /// When [`Family::take_boot`] will say so.
     pub fn next_boot(&self) -> Option<Time> {
         let is_wanted = self.table.len() < K || self.is_id_new;
@@ -186,6 +221,7 @@ impl Family {
         log::debug!("dht: we are {ip} to others; our id is {:?} now", self.id);
         // Those near the old id know nothing of the new one.
         (self.is_id_new, self.boot_due, self.boot_tries) = (true, now, 0);
+        (self.is_grown, self.fill) = (false, None);
         true
     }
 

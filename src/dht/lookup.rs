@@ -3,6 +3,10 @@
 //! A node that is slow does not hold the others up: another is asked in its place, and its answer counts when it comes.
 //! Nodes whose id does not fit their address (BEP 42) are asked as well, a few of them, but the lookup is not over
 //! because of them: anybody can claim to be near.
+//!
+//! Who owns many addresses can still be nearer than honest nodes. But how far the nearest eight should be follows from
+//! the size of the DHT, which the table tells: all that is known within that distance is asked, and announced to, so
+//! that a crowd in there hides nobody.
 
 use std::net::SocketAddr;
 
@@ -14,9 +18,11 @@ use crate::wire::dht::{Contact, node_id};
 const BREADTH: usize = 4;
 const BREADTH_MAX: usize = 8;
 /// Nodes kept in mind.
-const CANDIDATES_MAX: usize = 80;
+const CANDIDATES_MAX: usize = 100;
 /// Nodes asked whose id does not fit.
 const UNFIT_MAX: usize = K;
+/// Nodes that count as the nearest, at most, when there is a crowd.
+const CROWD_MAX: usize = 64;
 /// Nodes believed of one answer.
 const PER_ANSWER: usize = 16;
 
@@ -62,13 +68,35 @@ pub struct Lookup {
     /// The nearest first.
     candidates: Vec<Candidate>,
     breadth: usize,
+    /// Within this distance (its first 64 bits) there should be [`K`] nodes; 0 while nobody knows.
+    region: u64,
     /// Peers told to whoever looks.
     pub found: usize,
 }
 
 impl Lookup {
     pub fn new(number: u32, is_v6: bool, target: NodeId, aim: Aim) -> Lookup {
-        Lookup { number, is_v6, target, aim, candidates: Vec::new(), breadth: BREADTH, found: 0 }
+        Lookup { number, is_v6, target, aim, candidates: Vec::new(), breadth: BREADTH, region: 0, found: 0 }
+    }
+
+    /// The same in a DHT where [`K`] nodes are within this distance, as a rule.
+    pub fn within(mut self, region: u64) -> Lookup {
+        self.region = region;
+        self
+    }
+
+    /// How many of the nearest have to answer.
+    fn wanted(&self) -> usize {
+        let is_there = |known: &&Candidate| known.fits && known.state != State::Failed;
+        let within = |region: u64| {
+            let is_near = |known: &&Candidate| high(&known.distance) < region;
+            self.candidates.iter().take_while(is_near).filter(is_there).count()
+        };
+        match within(self.region) {
+            // Twice as far, and some behind the crowd in any case.
+            crowd if crowd > 2 * K => within(self.region.saturating_mul(2)).max(crowd + 2 * K).min(CROWD_MAX),
+            count => count.max(K),
+        }
     }
 
     /// A node that may be asked.
@@ -108,6 +136,11 @@ impl Lookup {
         self.candidates.insert(at, candidate);
     }
 
+    /// Peers to believe of one answer: fewer where there is a crowd, or it would be heard alone.
+    pub fn values_max(&self) -> usize {
+        if self.wanted() > 2 * K { K } else { PER_ANSWER * 4 }
+    }
+
     /// The next to ask; it counts as asked. None: wait for answers, or it is over.
     pub fn take_next(&mut self) -> Option<SocketAddr> {
         let asked = self.candidates.iter().filter(|known| known.state == State::Asked).count();
@@ -123,6 +156,7 @@ impl Lookup {
     fn fresh(&self) -> Option<usize> {
         let is_unfit = |known: &&Candidate| !known.fits && known.state != State::Fresh;
         let may_be_unfit = self.candidates.iter().filter(is_unfit).count() < UNFIT_MAX;
+        let wanted = self.wanted();
         let mut near = 0;
         for (at, known) in self.candidates.iter().enumerate() {
             match known.state {
@@ -130,7 +164,7 @@ impl Lookup {
                 State::Asked | State::Answered if known.fits => near += 1,
                 _ => {}
             }
-            if near >= K {
+            if near >= wanted {
                 return None;
             }
         }
@@ -139,6 +173,7 @@ impl Lookup {
 
     /// The nearest have answered, or nobody is left.
     pub fn is_over(&self) -> bool {
+        let wanted = self.wanted();
         let mut near = 0;
         let mut is_waiting = false;
         for known in &self.candidates {
@@ -148,7 +183,7 @@ impl Lookup {
                 State::Answered if known.fits => near += 1,
                 _ => {}
             }
-            if near >= K {
+            if near >= wanted {
                 return self.fresh().is_none();
             }
         }
@@ -211,7 +246,7 @@ impl Lookup {
             let named = |known: &Candidate| Some((known.address, known.token.clone()?));
             self.candidates.iter().filter(answered).filter_map(named)
         };
-        with(true).chain(with(false)).take(K).collect()
+        with(true).chain(with(false)).take(self.wanted()).collect()
     }
 
     /// Panics where an invariant is broken.
@@ -221,6 +256,11 @@ impl Lookup {
         let asked = self.candidates.iter().filter(|known| known.state == State::Asked).count();
         assert!(asked <= BREADTH_MAX, "too many questions at once");
     }
+}
+
+/// The first 64 bits.
+fn high(distance: &[u8; 20]) -> u64 {
+    distance.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
 
 #[cfg(test)]
@@ -297,6 +337,31 @@ mod tests {
         let other = Contact { address: "10.0.3.7:5".parse().unwrap(), ..contact(1) };
         lookup.add(other);
         assert_eq!(lookup.take_next(), Some(other.address), "its neighbour did not answer");
+    }
+
+    /// In a DHT of a hundred nodes there are not thirty within the distance of eight.
+    #[test]
+    fn a_crowd_hides_nobody() {
+        let region = u64::MAX / 100 * 8;
+        let mut lookup = lookup().within(region);
+        let near = |n: u8, step: u8| {
+            let mut id = [0; 20];
+            (id[0], id[1]) = (step, n);
+            Contact { id: NodeId(id), address: SocketAddr::from(([10, step, n, 1], 6881)) }
+        };
+        (0..30).for_each(|n| lookup.add(near(n, 0)));
+        (0..30).for_each(|n| lookup.add(near(n, 20)));
+        (0..30).for_each(|n| lookup.add(near(n, 100)));
+        let mut asked = Vec::new();
+        while let Some(address) = lookup.take_next() {
+            let step = address.to_string().split('.').nth(1).unwrap().parse().unwrap();
+            asked.push(step);
+            let n = address.to_string().split('.').nth(2).unwrap().parse().unwrap();
+            lookup.answered(near(n, step), Some(b"t"), none());
+        }
+        let honest = asked.iter().filter(|step| **step == 20).count();
+        assert_eq!((honest, asked.len()), (30, 60), "all that are near enough: {asked:?}");
+        assert_eq!(lookup.nearest().len(), 60);
     }
 
     /// Claims of the nearest ids, at addresses that have no right to them, do not end a lookup.

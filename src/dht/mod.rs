@@ -31,7 +31,7 @@ use self::searches::Announce;
 use self::sources::Sources;
 use self::store::Store;
 use self::tokens::Tokens;
-use crate::base::{ConnId, JobId, Pool, Span, Time, limits};
+use crate::base::{ConnId, JobId, NodeId, Pool, Span, Time, limits};
 use crate::machine::{Completion, Input, Job, Machine, Note, Outbox};
 
 /// Between two savings of the table.
@@ -134,6 +134,11 @@ impl Dht {
     /// Nodes of both tables.
     pub fn node_count(&self) -> usize {
         self.families.iter().map(|family| family.table.len()).sum()
+    }
+
+    /// Our ids in the DHTs of v4 and v6.
+    pub fn ids(&self) -> [NodeId; 2] {
+        [self.families[0].id, self.families[1].id]
     }
 
     /// Everything is saved, after [`Input::Stop`].

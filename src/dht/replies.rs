@@ -11,8 +11,8 @@ use crate::base::address::{may_dial, reach};
 use crate::machine::{Note, Outbox, Source};
 use crate::wire::dht::{self, Body, Contact, Packet, Refused, Reply};
 
-/// Peers told of one lookup.
-const FOUND_MAX: usize = 600;
+/// Peers told of one lookup: 64 nodes' of eight each, and some.
+const FOUND_MAX: usize = 1000;
 
 impl Dht {
     pub(super) fn on_packet(&mut self, from: SocketAddr, bytes: &[u8], now: Time, out: &mut Outbox) {
@@ -54,9 +54,12 @@ impl Dht {
         match question.about {
             About::Lookup(number) => {
                 let Some(at) = self.lookups.iter().position(|lookup| lookup.number == number) else { return };
+                if self.lookups[at].aim == Aim::Nodes {
+                    here.iter().for_each(|node| self.family_mut(from).heard_of(*node, now));
+                }
                 let waited = self.lookups[at].answered(contact, reply.token, here.into_iter());
                 if waited && let Aim::Peers { info_hash, .. } = self.lookups[at].aim {
-                    let room = FOUND_MAX.saturating_sub(self.lookups[at].found);
+                    let room = FOUND_MAX.saturating_sub(self.lookups[at].found).min(self.lookups[at].values_max());
                     let peers: Vec<SocketAddr> =
                         reply.values().filter(|peer| may_dial(*peer, by)).take(room).collect();
                     self.lookups[at].found += peers.len();

@@ -35,6 +35,7 @@ impl Dht {
         loop {
             self.end_lookups();
             let begun = self.begin_wishes();
+            self.fill_levels(&mut out.rng);
             self.ask_all(now, out);
             if !begun {
                 break;
@@ -108,6 +109,19 @@ impl Dht {
         }
     }
 
+    /// Looks for nodes of a level that lacks some.
+    fn fill_levels(&mut self, rng: &mut fastrand::Rng) {
+        for family in &mut self.families {
+            if let Some(target) = family.take_fill(chance(rng)) {
+                self.lookup_count += 1;
+                let mut lookup = Lookup::new(self.lookup_count, family.is_v6, target, Aim::Nodes);
+                family.table.nearest::<BEGIN_WITH>(&target).into_iter().for_each(|node| lookup.add(node));
+                family.fill_lookup = Some(lookup.number);
+                self.lookups.push(lookup);
+            }
+        }
+    }
+
     /// Lookups begin for what is wished for. True if one did.
     fn begin_wishes(&mut self) -> bool {
         let mut begun = false;
@@ -119,7 +133,8 @@ impl Dht {
             {
                 self.lookup_count += 1;
                 let (target, aim) = (NodeId::from(info_hash), Aim::Peers { info_hash, announce });
-                let mut lookup = Lookup::new(self.lookup_count, family.is_v6, target, aim);
+                let lookup = Lookup::new(self.lookup_count, family.is_v6, target, aim);
+                let mut lookup = lookup.within(family.region());
                 family.table.nearest::<BEGIN_WITH>(&target).into_iter().for_each(|node| lookup.add(node));
                 self.lookups.push(lookup);
                 running += 1;
@@ -137,8 +152,11 @@ impl Dht {
                 return true;
             }
             let family = &mut families[usize::from(lookup.is_v6)];
+            if family.fill_lookup == Some(lookup.number) {
+                family.fill_lookup = None;
+            }
             if family.boot_lookup == Some(lookup.number) {
-                family.boot_lookup = None;
+                family.booted();
                 log::info!("dht: {} nodes of {}", family.table.len(), if lookup.is_v6 { "v6" } else { "v4" });
             }
             if let Aim::Peers { info_hash, announce } = lookup.aim {

@@ -243,6 +243,45 @@ impl Table {
         best.iter().filter_map(|(_, entry)| entry.map(|entry| entry.contact)).collect()
     }
 
+    /// Nodes by how many bits they share with us.
+    fn levels(&self) -> [u16; 160] {
+        let mut levels = [0; 160];
+        for entry in self.entries() {
+            levels[self.id.shared_bits(&entry.contact.id).min(159)] += 1;
+        }
+        levels
+    }
+
+    /// Within this distance (its first 64 bits) of any id there should be [`K`] nodes. It follows from the first
+    /// level that is not full of them: half of all nodes share no bit with us, a quarter one.
+    pub fn region(&self) -> u64 {
+        let levels = self.levels();
+        let first = levels.iter().enumerate().find(|(_, count)| usize::from(**count) < K);
+        let (bits, count) = first.map_or((159, 1), |(bits, count)| (bits, (*count).max(1)));
+        // K out of count * 2^(bits + 1), as a part of 2^64.
+        let share = ((K as u64) << 32) / u64::from(count);
+        u64::try_from((u128::from(share) << 31) >> bits).unwrap_or(u64::MAX)
+    }
+
+    /// From `level` on, the first with fewer than [`K`] nodes that is farther than our K nearest, and an id in it.
+    pub fn lacking(&self, level: usize, chance: [u8; 20]) -> Option<(usize, NodeId)> {
+        let levels = self.levels();
+        let mut nearer: usize = levels.iter().skip(level).map(|count| usize::from(*count)).sum();
+        for (bits, count) in levels.iter().enumerate().skip(level) {
+            nearer -= usize::from(*count);
+            if nearer < K {
+                return None;
+            }
+            if usize::from(*count) < K {
+                let mut id = chance;
+                (0..=bits).for_each(|bit| copy_bit(&mut id, &self.id.0, bit));
+                id[bits / 8] ^= 0x80 >> (bits % 8);
+                return Some((bits, NodeId(id)));
+            }
+        }
+        None
+    }
+
     /// An id in the bucket of this one, for a question that brings nodes for it.
     pub fn id_beside(&self, id: &NodeId, chance: [u8; 20]) -> NodeId {
         let shared = self.bucket_of(id);
@@ -368,6 +407,19 @@ mod tests {
         let moved = table.around(NodeId([0xaa; 20]));
         moved.check();
         assert!(moved.len() > count / 2);
+    }
+
+    #[test]
+    fn the_size_of_the_dht_is_estimated() {
+        for count in [100, 400, 3000] {
+            let (table, mut rng) = filled(count);
+            let all: Vec<NodeId> = (0..count).map(|_| contact(&mut rng, 0).id).collect();
+            let region = table.region();
+            let near = all.iter().filter(|id| id.distance_high(&NodeId([0; 20])) < region).count();
+            assert!((3..=24).contains(&near), "{near} of {count}");
+            let lacking = table.lacking(0, [0xaa; 20]);
+            assert!(lacking.is_none_or(|(bits, id)| table.id.shared_bits(&id) == bits));
+        }
     }
 
     #[test]

@@ -6,10 +6,10 @@ use super::table::Place;
 use crate::base::address::{Reach, reach};
 use crate::base::{Span, Time};
 
-/// Latest votes kept, one per place.
-const VOTES_MAX: usize = 16;
-/// Votes that change an address that was believed before.
-const AGREEING: usize = 4;
+/// Latest votes kept, one per place: two thirds of them are more than one owner of addresses should have.
+const VOTES_MAX: usize = 64;
+/// Votes that change an address that was believed before, at least.
+const AGREEING: usize = 5;
 /// The address does not change more often: a new one costs the table its order.
 const REST: Span = Span::secs(600);
 
@@ -86,11 +86,12 @@ mod tests {
         }
         assert_eq!(votes.vote(place(3), ip("9.9.9.9"), now), None);
         assert_eq!(votes.vote(place(4), ip("9.9.9.9"), now), None);
-        assert_eq!(votes.vote(place(5), ip("9.9.9.9"), now), Some(ip("9.9.9.9")));
-        for n in 6..30 {
+        assert_eq!(votes.vote(place(5), ip("9.9.9.9"), now), None);
+        assert_eq!(votes.vote(place(6), ip("9.9.9.9"), now), Some(ip("9.9.9.9")));
+        for n in 7..60 {
             assert_eq!(votes.vote(place(n), ip("7.7.7.7"), now + Span::secs(500)), None, "not so soon again");
         }
-        assert_eq!(votes.vote(place(30), ip("7.7.7.7"), now + Span::secs(600)), Some(ip("7.7.7.7")));
+        assert_eq!(votes.vote(place(60), ip("7.7.7.7"), now + Span::secs(600)), Some(ip("7.7.7.7")));
         assert_eq!(votes.believed(), Some(ip("7.7.7.7")));
     }
 
