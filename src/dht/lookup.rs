@@ -360,8 +360,8 @@ mod tests {
             lookup.answered(near(n, step), Some(b"t"), none());
         }
         let honest = asked.iter().filter(|step| **step == 20).count();
-        assert_eq!((honest, asked.len()), (30, 60), "all that are near enough: {asked:?}");
-        assert_eq!(lookup.nearest().len(), 60);
+        assert_eq!((honest, asked.len()), (30, CROWD_MAX), "all that are near enough: {asked:?}");
+        assert_eq!(lookup.nearest().len(), CROWD_MAX);
     }
 
     /// Claims of the nearest ids, at addresses that have no right to them, do not end a lookup.
