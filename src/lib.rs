@@ -20,10 +20,9 @@
 //! | `machine` | the seam: inputs, commands, jobs, completions, notes | base wire metainfo storage |
 //! | `swarm` | one torrent's swarm: peers, picker, uploads, choker, announcer | base wire metainfo storage machine |
 //! | `dht` | the DHT node: routing tables, lookups, announces, answers | base wire metainfo storage machine |
-//! | `index` | a server's published torrents and its page | base wire metainfo storage machine |
-//! | `node` | the hallway: routes connections, deadlines and notes between machines | base wire metainfo storage machine swarm dht index |
+//! | `node` | the hallway: routes connections, deadlines and notes between machines | base wire metainfo storage machine swarm dht |
 //! | `io` | reactor, connections, workers, disk, files, hasher, web, console, clock | base wire metainfo storage machine |
-//! | `app` | commands, arguments, settings, start-up and exit codes | base wire metainfo storage machine swarm dht index node io |
+//! | `app` | commands, arguments, settings, start-up and exit codes | base wire metainfo storage machine swarm dht node io |
 //!
 //! # A server's web
 //!
@@ -45,13 +44,15 @@
 //!   On loopback a ban names peer id and port, elsewhere the address: there, many peers share one.
 //! * A torrent known by its hash alone has a machine of its own ([`swarm::Seeker`]): it fetches the info dictionary,
 //!   then its peers, with what they said meanwhile, go over to the swarm, as if they had just shaken hands with it.
+//! * Bans are one list for all torrents, lent in [`machine::Outbox`] like the credits, and kept for a day: who lies in one
+//!   torrent lies in others. Until a piece of its is right, a peer is asked for one piece at a time; what a liar sent
+//!   into pieces that are not whole is thrown away, so that it spoils no more of them.
 //! * `io` may use `metainfo` (it hashes and reads torrents for `create`), and asks the kernel for resident pages with
 //!   `preadv2(RWF_NOWAIT)` in the loop: it cannot block, and saves seeds a hop to the disk thread.
 
 pub mod app;
 pub mod base;
 pub mod dht;
-pub mod index;
 pub mod io;
 pub mod machine;
 pub mod metainfo;

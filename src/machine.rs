@@ -14,7 +14,7 @@ use std::sync::Arc;
 use crate::base::credits::Credits;
 use crate::base::limiter::Limiter;
 use crate::base::{Block, ConnId, Filled, InfoHash, JobId, Piece, Pool, Span, StoreId, Time};
-use crate::storage::{Layout, Record, Resume};
+use crate::storage::{Bans, Layout, Record, Resume};
 use crate::wire::http::{Reply, Request};
 
 pub use self::notes::{Activity, AddTorrent, Level, Note, Row, SeekTorrent, Source, Ways};
@@ -141,21 +141,6 @@ pub enum Job {
     Resolve { id: JobId, host: String, port: u16 },
     /// Replace a file of the state folder, whole or not at all; answered by [`Completion::FileSaved`].
     SaveFile { id: JobId, name: &'static str, bytes: Vec<u8> },
-    /// As [`Job::SaveFile`], of a file among others of its kind; answered by [`Completion::Shelved`] when it is durable.
-    Shelve { id: JobId, file: OnShelf, bytes: Vec<u8> },
-    /// Takes a file off its shelf, durably; answered by [`Completion::Shelved`], also where there was none.
-    Unshelve { id: JobId, file: OnShelf },
-    /// Reads a file of a shelf; answered by [`Completion::Recalled`].
-    Recall { id: JobId, file: OnShelf, len_max: usize },
-}
-
-/// A file among others of its kind, in a folder of the state folder.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct OnShelf {
-    /// The folder's name.
-    pub shelf: &'static str,
-    /// Plain letters, digits, `-` and `.`: never taken from what others send.
-    pub name: String,
 }
 
 /// What the disk thread needs to know of a torrent.
@@ -246,15 +231,6 @@ pub enum Completion {
         id: JobId,
         result: Result<(), DiskError>,
     },
-    Shelved {
-        id: JobId,
-        result: Result<(), DiskError>,
-    },
-    /// The bytes of a file, all of them; longer ones than were asked for are an error.
-    Recalled {
-        id: JobId,
-        result: Result<Vec<u8>, DiskError>,
-    },
 }
 
 /// A store that was opened.
@@ -321,6 +297,8 @@ pub struct Outbox {
     pub up_limit: Limiter,
     pub down_limit: Limiter,
     pub rng: fastrand::Rng,
+    /// Whom no torrent deals with.
+    pub bans: Bans,
     next_conn: u64,
     next_job: u64,
 }
@@ -336,6 +314,7 @@ impl Outbox {
             up_limit: Limiter::default(),
             down_limit: Limiter::default(),
             rng: fastrand::Rng::with_seed(seed),
+            bans: Bans::default(),
             next_conn: 1,
             next_job: 1,
         }

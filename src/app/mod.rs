@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod argv;
+mod bans;
 pub mod config;
 #[cfg(feature = "create")]
 pub mod create;
@@ -22,7 +23,6 @@ pub mod progress;
 pub mod run;
 pub mod seed;
 pub mod serve;
-mod serve_index;
 pub mod settings;
 pub mod show;
 pub mod sought;

@@ -108,6 +108,7 @@ pub fn event(name: &str, info_hash: &str, row: &Row) -> String {
     object = object.number("down_per_s", row.down_per_s).number("up_per_s", row.up_per_s);
     object = object.number("peers", row.peers).number("seeds", row.seeds).number("known", row.known);
     object = object.number("wasted", row.wasted).number("hash_fails", row.hash_fails).number("banned", row.banned);
+    object = object.number("faults", row.faults);
     object = object.number("downloaded_ever", row.downloaded_ever).number("uploaded_ever", row.uploaded_ever);
     object = object.maybe_text("tracker_trouble", row.tracker_trouble.as_deref());
     object.maybe_number("dht_nodes", row.dht_nodes.map(u64::from)).line()
@@ -142,6 +143,7 @@ pub mod tests {
             wasted: 0,
             hash_fails: 0,
             banned: 0,
+            faults: 0,
             tracker_trouble: None,
             dht_nodes: None,
             have: None,

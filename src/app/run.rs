@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::bans;
 use super::dht;
 use super::enough::Enough;
 use super::exit::{Exit, Failure};
@@ -80,12 +81,13 @@ pub fn run(
     check(&items)?;
     let style = style(&purpose, settings, console);
     let dht = dht::node(settings, &state_dir)?;
+    let bans = bans::read(&state_dir);
     let reactor = start(settings, state_dir, items.len())?;
     tell_port(&reactor, &purpose, settings, style, console);
     let handle = reactor.handle();
     let (seed, key, peer_id) = identity()?;
     log::debug!("peer id {peer_id:?}, seed {seed}");
-    let mut node = Node::new(peer_id, key);
+    let mut node = Node::new(peer_id, key).remember_bans(bans);
     node.allow_connections(settings.count("max-connections").unwrap_or(limits::CONNECTIONS_MAX as u64) as usize);
     if let Some(dht) = dht {
         node = node.with_dht(dht);

@@ -62,6 +62,8 @@ pub const USELESS_TIMEOUT: Span = Span::secs(600);
 pub const KEEP_ALIVE: Span = Span::secs(100);
 /// A peer that owes blocks and sends none is snubbed: its requests may go to others.
 pub const SNUB_TIMEOUT: Span = Span::secs(20);
+/// The same for a peer that alone may be asked for a piece that failed, and the wait for such a peer: others wait too.
+pub const ALONE_TIMEOUT: Span = Span::secs(5);
 /// A peer that owes blocks and sends none for this long is hung up on.
 pub const REQUEST_TIMEOUT: Span = Span::secs(60);
 /// A peer that exchanges no block for this long gives its place to another when all places are taken.

@@ -23,6 +23,8 @@ pub enum Note {
     Keep { info_hash: InfoHash, bytes: Vec<u8> },
     /// Application to node: tell a [`Note::Row`] per torrent this often.
     Watch { interval: Span },
+    /// Node to swarms: somebody was banned, who may be connected here too.
+    Banned,
     /// Driver to node: peers reach us at this TCP port.
     Listening { port: u16 },
     /// Driver to node: so many connections can be open at once.
@@ -181,6 +183,8 @@ pub struct Row {
     pub wasted: u64,
     pub hash_fails: u32,
     pub banned: u32,
+    /// Connections ended because the peer broke the rules, or kept us waiting for what it owed.
+    pub faults: u32,
     /// What the tracker last said, if it was trouble.
     pub tracker_trouble: Option<String>,
     /// Nodes of the DHT that are known; None where this torrent does not use it.
@@ -208,6 +212,7 @@ impl Row {
             wasted: 0,
             hash_fails: 0,
             banned: 0,
+            faults: 0,
             tracker_trouble: None,
             dht_nodes: None,
             have: None,

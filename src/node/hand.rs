@@ -14,6 +14,14 @@ impl Node {
         self.ask(id, now, out, |swarm, out| swarm.handle(now, input, out));
     }
 
+    /// Hands an input to every swarm.
+    pub(super) fn hand_all(&mut self, input: impl Fn() -> Input<'static>, now: Time, out: &mut Outbox) {
+        let ids: Vec<TorrentId> = self.torrents.keys().copied().collect();
+        for id in ids {
+            self.hand(id, now, input(), out);
+        }
+    }
+
     /// Lets a swarm do something, and takes note of what came out.
     pub(super) fn ask(
         &mut self,

@@ -1,6 +1,7 @@
 //! The hallway: one process's machines. Routes connections, deadlines and notes between them; the only machine
 //! that `io` drives.
 
+pub mod bans;
 mod deal;
 mod dht;
 mod front;
@@ -15,6 +16,7 @@ mod work;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
+use self::bans::BanKeeper;
 pub use self::front::FrontOptions;
 use self::lobby::Lobby;
 use self::places::Places;
@@ -27,6 +29,7 @@ use crate::dht::Dht;
 use crate::machine::{
     AddTorrent, Completion, DiskError, DiskErrorKind, Input, Job, Machine, Note, Outbox, SeekTorrent,
 };
+use crate::storage::Bans;
 use crate::swarm::{Seeker, Swarm, Us};
 use crate::wire::udp_tracker;
 
@@ -55,6 +58,9 @@ pub struct Node {
     /// The heap of deadlines, refreshed only for the machine just handled.
     deadlines: BTreeSet<(Time, TorrentId)>,
     deadline_of: BTreeMap<TorrentId, Time>,
+    /// What earlier runs left, until the driver lends the list.
+    remembered: Option<Bans>,
+    bans: BanKeeper,
     watch: Option<(Span, Time)>,
     /// Set by `Stop`: the end at the latest.
     stop_by: Option<Time>,
@@ -77,6 +83,8 @@ impl Node {
             dht: None,
             deadlines: BTreeSet::new(),
             deadline_of: BTreeMap::new(),
+            remembered: None,
+            bans: BanKeeper::default(),
             watch: None,
             stop_by: None,
             is_stopped: false,
@@ -86,6 +94,12 @@ impl Node {
     /// Most peers of all torrents together; fewer where descriptors are few.
     pub fn allow_connections(&mut self, max: usize) {
         self.places.allow(max);
+    }
+
+    /// The same, with what earlier runs know of liars.
+    pub fn remember_bans(mut self, bans: Bans) -> Node {
+        self.remembered = Some(bans);
+        self
     }
 
     /// Works on a torrent; goes on with who was met where its metainfo was sought.
@@ -213,9 +227,9 @@ impl Node {
             | Completion::Read { store, .. }
             | Completion::Reserved { store, .. }
             | Completion::Saved { store, .. } => Some(store_owner(*store)),
-            Completion::FileSaved { .. } => None,
-            Completion::Shelved { .. } | Completion::Recalled { .. } => {
-                return self.with_server(now, out, |server, out| server.sites.completed(completion, out));
+            Completion::FileSaved { id, result } => {
+                self.bans.saved(*id, result);
+                None
             }
         };
         if let Some(id) = id {
@@ -236,6 +250,7 @@ impl Node {
             }
             Note::Watch { interval } => self.watch = Some((interval, now)),
             Note::Listening { port } => {
+                out.bans = self.remembered.take().unwrap_or_else(|| std::mem::take(&mut out.bans));
                 self.us.port = port;
                 self.torrents.values_mut().for_each(|torrent| torrent.set_port(port));
                 self.hand_dht(now, Input::Note(note), out);
@@ -257,6 +272,7 @@ impl Node {
         if self.dht_deadline().is_some_and(|due| due <= now) {
             self.hand_dht(now, Input::Deadline, out);
         }
+        self.bans.save_if_due(now, out);
         for conn in self.lobby.expire(now) {
             self.turn_away(conn, out);
         }
@@ -283,10 +299,7 @@ impl Node {
             self.turn_away(conn, out);
         }
         self.with_server(now, out, |server, out| server.stop(out));
-        let ids: Vec<TorrentId> = self.torrents.keys().copied().collect();
-        for id in ids {
-            self.hand(id, now, Input::Stop, out);
-        }
+        self.hand_all(|| Input::Stop, now, out);
         self.hand_dht(now, Input::Stop, out);
     }
 
@@ -297,7 +310,8 @@ impl Node {
         };
         let is_stopped =
             self.torrents.values().all(Work::is_stopped) && self.dht.as_ref().is_none_or(Dht::is_stopped);
-        let is_over = now >= by || is_stopped;
+        self.bans.save(now, out);
+        let is_over = now >= by || (is_stopped && self.bans.is_quiet());
         if is_over && !std::mem::replace(&mut self.is_stopped, true) {
             self.tell_rows(now, out);
             out.tell(Note::Stopped);
@@ -360,14 +374,12 @@ impl Machine for Node {
             Input::Datagram { from, bytes } => self.datagram(from, bytes, now, out),
             Input::Completed(completion) => self.completed(completion, now, out),
             Input::Note(note) => self.note(note, now, out),
-            Input::Starving => {
-                let ids: Vec<TorrentId> = self.torrents.keys().copied().collect();
-                for id in ids {
-                    self.hand(id, now, Input::Starving, out);
-                }
-            }
+            Input::Starving => self.hand_all(|| Input::Starving, now, out),
             Input::Deadline => self.on_deadline(now, out),
             Input::Stop => self.stop(now, out),
+        }
+        if self.bans.has_news(now, out) {
+            self.hand_all(|| Input::Note(Note::Banned), now, out);
         }
         self.deal(now, out);
         self.end_if_stopped(now, out);
@@ -380,7 +392,9 @@ impl Machine for Node {
         let swarms = self.deadlines.first().map(|(due, _)| *due);
         let watch = self.watch.map(|(_, due)| due);
         let server = self.server.as_ref().and_then(|server| server.next_deadline());
-        let waits = [self.lobby.next_deadline(), self.places.next_deadline(), self.dht_deadline(), self.stop_by];
+        let bans = self.bans.next_deadline();
+        let waits =
+            [bans, self.lobby.next_deadline(), self.places.next_deadline(), self.dht_deadline(), self.stop_by];
         [swarms, watch, server].into_iter().chain(waits).flatten().min()
     }
 
@@ -412,6 +426,6 @@ impl Machine for Node {
         self.places.check();
         self.dht.iter().for_each(Dht::check);
         self.questions.check();
-        self.server.iter().for_each(|server| server.check());
+        self.server.iter().for_each(|server| server.front.check());
     }
 }

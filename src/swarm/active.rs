@@ -18,6 +18,8 @@ pub enum State {
     Received,
     /// On disk.
     Stored,
+    /// On its way to the disk, and worth nothing: its sender lied elsewhere. Free when it is there.
+    Doomed,
 }
 
 /// Where an active piece is as a whole.
@@ -35,7 +37,7 @@ pub struct Active {
     /// Who sent each block that was received in this run: 0 for nobody.
     pub senders: Vec<Sender>,
     pub free_count: u32,
-    /// Blocks neither received nor stored.
+    /// Blocks neither received nor stored, or worth nothing.
     pub open_count: u32,
     pub stage: Stage,
     /// The connection that began it: others join only when there is nothing better to do.
@@ -91,18 +93,46 @@ impl Active {
         }
     }
 
+    /// What this sender gave is worth nothing, unless the piece is whole already and its digest will tell. Gives the
+    /// blocks that are free at once; None when there was nothing of it.
+    pub fn discard(&mut self, sender: Sender) -> Option<u32> {
+        if self.stage != Stage::Filling {
+            return None;
+        }
+        let mut freed = None;
+        for (state, _) in self.blocks.iter_mut().zip(&self.senders).filter(|(_, of)| **of == sender) {
+            match *state {
+                State::Stored => {
+                    *state = State::Free;
+                    self.free_count += 1;
+                    self.open_count += 1;
+                    *freed.get_or_insert(0) += 1;
+                }
+                State::Received => {
+                    *state = State::Doomed;
+                    self.open_count += 1;
+                    freed.get_or_insert(0);
+                }
+                State::Free | State::Requested(_) | State::Doomed => {}
+            }
+        }
+        freed
+    }
+
     /// The counters equal their recomputed sums.
     pub fn check(&self, piece: Piece) {
         let free = self.blocks.iter().filter(|s| **s == State::Free).count() as u32;
         let asked = self.blocks.iter().filter(|s| matches!(s, State::Requested(_))).count() as u32;
         assert_eq!(free, self.free_count, "free blocks of {piece:?}");
-        assert_eq!(free + asked, self.open_count, "open blocks of {piece:?}");
+        let doomed = self.blocks.iter().filter(|s| **s == State::Doomed).count() as u32;
+        assert_eq!(free + asked + doomed, self.open_count, "open blocks of {piece:?}");
         assert_eq!(self.stage == Stage::Hashing, self.open_count == 0, "stage of {piece:?}");
     }
 
-    /// A piece that failed belongs to one connection: the first that asks.
-    pub fn may_ask(&self, conn: ConnId) -> bool {
-        self.stage == Stage::Filling && self.only.is_none_or(|only| only == conn)
+    /// A piece that failed belongs to one connection: the first that asks and `may_alone`.
+    pub fn may_ask(&self, conn: ConnId, may_alone: bool) -> bool {
+        let is_mine = self.only.map_or(may_alone || !self.wants_only, |only| only == conn);
+        self.stage == Stage::Filling && is_mine
     }
 
     pub fn take_free(

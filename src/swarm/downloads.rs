@@ -3,13 +3,12 @@
 use std::collections::VecDeque;
 
 use super::peer::{Fault, Peer};
-use super::picker::{Asker, Received};
+use super::picker::Received;
 use super::torrent::{Later, Torrent};
-use crate::base::limits::{REQUEST_TIMEOUT, SNUB_TIMEOUT};
+use crate::base::limits::{ALONE_TIMEOUT, REQUEST_TIMEOUT, SNUB_TIMEOUT};
 use crate::base::rate::Rate;
 use crate::base::{BLOCK_LEN, Block, Buffer, Filled, Piece, Span, Time};
 use crate::machine::Outbox;
-use crate::swarm::peer::Has;
 use crate::wire::peer::{Message, RawBlock};
 
 /// Requests of a peer whose rate is not known yet.
@@ -24,6 +23,8 @@ const CANCELLED_MAX: usize = 512;
 const ALLOWED_MAX: usize = 32;
 /// A peer that refuses a request is asked again after this, doubled with every refusal in a row.
 const REFUSED_WAIT: Span = Span::secs(1);
+/// Refusals in a row, over a minute at least, after which it is plain that the peer has nothing to give.
+const REFUSALS_MAX: u32 = 10;
 /// Blocks nobody asked for, after which a peer without the fast extension is hung up on.
 const UNASKED_MAX: u32 = 64;
 
@@ -49,11 +50,11 @@ pub struct Down {
     /// Requests sent and not answered; each holds a credit.
     requested: VecDeque<Request>,
     /// Requests taken back whose answer is still to come.
-    cancelled: VecDeque<Block>,
+    pub(super) cancelled: VecDeque<Block>,
     receiving: Option<Receiving>,
     pub rate: Rate,
     /// Last whole block, or the first request after a pause.
-    last_progress: Time,
+    pub(super) last_progress: Time,
     pipeline: u32,
     reqq: u32,
     /// The pipeline still grows with every block.
@@ -61,10 +62,14 @@ pub struct Down {
     rate_before: u64,
     pub is_snubbed: bool,
     /// Pieces it lets us have while choked (BEP 6).
-    allowed: Vec<Piece>,
+    pub(super) allowed: Vec<Piece>,
     refused_until: Time,
     refusal_count: u32,
     unasked_count: u32,
+    /// The piece by which a peer that nothing good is known of is judged.
+    pub(super) trial: Option<Piece>,
+    /// Whole blocks it gave that were of use.
+    pub block_count: u64,
 }
 
 impl Down {
@@ -84,6 +89,8 @@ impl Down {
             refused_until: Time::ZERO,
             refusal_count: 0,
             unasked_count: 0,
+            trial: None,
+            block_count: 0,
         }
     }
 
@@ -173,7 +180,7 @@ impl Torrent {
         }
         let affordable = u32::try_from(allowance.div_ceil(u64::from(BLOCK_LEN))).unwrap_or(u32::MAX);
         let room = (down.pipeline - outstanding.min(down.pipeline)).min(out.download.free()).min(affordable);
-        let blocks = self.pick_for(peer, room as usize, out);
+        let blocks = self.pick_for(peer, room as usize, now, out);
         if blocks.is_empty() {
             return;
         }
@@ -189,18 +196,6 @@ impl Torrent {
         }
         peer.last_sent = now;
         out.send(peer.conn, bytes);
-    }
-
-    fn pick_for(&mut self, peer: &Peer, max: usize, out: &mut Outbox) -> Vec<Block> {
-        let asked = |block: Block| peer.down.owes(block) || peer.down.cancelled.contains(&block);
-        let has = match &peer.has {
-            Has::Nothing => return Vec::new(),
-            Has::Some(field) => Some(field),
-            Has::All => None,
-        };
-        let allowed = peer.peer_choking.then_some(peer.down.allowed.as_slice());
-        let asker = Asker { conn: peer.conn, has, allowed, asked: &asked };
-        self.picker.pick(&asker, max, &mut out.rng)
     }
 
     /// A `piece` message begins.
@@ -279,6 +274,7 @@ impl Torrent {
         };
         match received {
             Received::Fresh { is_last, has_copies } => {
+                peer.down.block_count += 1;
                 if has_copies {
                     self.later.push(Later::CancelElsewhere { block, conn: peer.conn });
                 }
@@ -305,9 +301,12 @@ impl Torrent {
                 // A refusal without a choke: not at once again, or both would spin.
                 peer.down.refused_until = now + REFUSED_WAIT.times(1 << peer.down.refusal_count.min(5));
                 peer.down.refusal_count += 1;
+                if peer.down.refusal_count >= REFUSALS_MAX {
+                    return Err(Fault::Unexpected("nothing but refusals"));
+                }
             }
-        } else {
-            peer.down.take_cancelled(block);
+        } else if !peer.down.take_cancelled(block) {
+            peer.talk.spend(now, 1)?;
         }
         Ok(())
     }
@@ -366,7 +365,8 @@ impl Torrent {
         if down.is_snubbed && silent_for_good >= REQUEST_TIMEOUT {
             return Err(Fault::Timeout("no block came"));
         }
-        if silent >= SNUB_TIMEOUT {
+        let patience = if self.picker.waits_for(peer.conn) { ALONE_TIMEOUT } else { SNUB_TIMEOUT };
+        if silent >= patience {
             peer.down.is_snubbed = true;
             peer.down.is_slow_start = false;
             self.cancel_all(peer, now, out);

@@ -10,6 +10,17 @@ use crate::base::{Span, Time};
 
 pub use crate::machine::Source;
 
+/// How a dial or a session went.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Session {
+    /// Something worth coming back for was exchanged.
+    Useful,
+    /// It did not come about, or nothing came of it.
+    Useless,
+    /// The peer broke the rules or kept us waiting: nobody's word brings us back soon.
+    Bad,
+}
+
 #[derive(Clone, Debug)]
 struct Entry {
     source: Source,
@@ -147,24 +158,25 @@ impl Known {
         Some(address)
     }
 
-    /// A dial or a session with this address ended. `was_useful`: something worth coming back for was exchanged.
-    pub fn ended(&mut self, now: Time, address: SocketAddr, was_useful: bool) {
+    /// A dial or a session with this address ended.
+    pub fn ended(&mut self, now: Time, address: SocketAddr, session: Session) {
         let Some(entry) = self.entries.get_mut(&address) else {
             return;
         };
         if entry.due.is_some() {
             return;
         }
-        if was_useful {
+        if session == Session::Useful {
             entry.failures = 0;
         } else {
             entry.failures += 1;
         }
-        let wait = match (entry.source, was_useful) {
-            (_, true) => REDIAL_USEFUL,
-            (Source::Person, false) => REDIAL_PERSON.times(1 << (entry.failures - 1).min(6)).min(REDIAL),
-            (_, false) if entry.failures >= DIAL_FAILURES => return self.forget(address),
-            (_, false) => REDIAL.times(u64::from(entry.failures)),
+        let wait = match (entry.source, session) {
+            (_, Session::Useful) => REDIAL_USEFUL,
+            (Source::Person, Session::Useless) => REDIAL_PERSON.times(1 << (entry.failures - 1).min(6)).min(REDIAL),
+            (Source::Person, Session::Bad) => REDIAL.times(u64::from(entry.failures.min(DIAL_FAILURES))),
+            _ if entry.failures >= DIAL_FAILURES => return self.forget(address),
+            _ => REDIAL.times(u64::from(entry.failures)),
         };
         self.wait(now + wait, address);
     }
@@ -180,6 +192,13 @@ impl Known {
     pub fn try_again(&mut self, now: Time, address: SocketAddr) {
         if self.entries.get(&address).is_some_and(|entry| entry.due.is_none()) {
             self.wait(now, address);
+        }
+    }
+
+    /// An address taken to be dialled waits until then.
+    pub fn postpone(&mut self, address: SocketAddr, until: Time) {
+        if self.entries.get(&address).is_some_and(|entry| entry.due.is_none()) {
+            self.wait(until, address);
         }
     }
 
@@ -220,12 +239,12 @@ mod tests {
         for failure in 1..DIAL_FAILURES {
             assert_eq!(known.take_due(now), Some(address(1)));
             assert_eq!(known.take_due(now), None);
-            known.ended(now, address(1), false);
+            known.ended(now, address(1), Session::Useless);
             now += REDIAL.times(u64::from(failure));
             assert_eq!(known.next_due(), Some((now, address(1))));
         }
         known.take_due(now);
-        known.ended(now, address(1), false);
+        known.ended(now, address(1), Session::Useless);
         assert_eq!(known.next_due(), None);
         assert!(known.add(now, address(1), Source::Tracker));
     }
@@ -237,10 +256,25 @@ mod tests {
         known.add(now, address(1), Source::Person);
         for _ in 0..100 {
             assert!(known.take_due(now).is_some());
-            known.ended(now, address(1), false);
+            known.ended(now, address(1), Session::Useless);
             let (due, _) = known.next_due().unwrap();
             assert!(due.since(now) <= REDIAL);
             now = due;
+        }
+    }
+
+    #[test]
+    fn who_misbehaved_waits_whoever_named_it() {
+        let later = Time::ZERO + REDIAL.times(9);
+        for source in [Source::Tracker, Source::Person] {
+            let mut known = Known::default();
+            known.add(Time::ZERO, address(1), source);
+            known.take_due(Time::ZERO);
+            known.ended(Time::ZERO, address(1), Session::Bad);
+            assert_eq!(known.next_due(), Some((Time::ZERO + REDIAL, address(1))));
+            assert_eq!(known.take_due(Time::ZERO + REDIAL), Some(address(1)));
+            known.postpone(address(1), later);
+            assert_eq!((known.next_due(), known.idle_count()), (Some((later, address(1))), 1));
         }
     }
 
@@ -252,7 +286,7 @@ mod tests {
         }
         assert_eq!(known.entries.len(), KNOWN_MAX);
         let failing = known.take_due(Time::ZERO).unwrap();
-        known.ended(Time::ZERO, failing, false);
+        known.ended(Time::ZERO, failing, Session::Useless);
         assert!(known.add(Time::ZERO, address(9_999), Source::Tracker));
         assert_eq!(known.entries.len(), KNOWN_MAX);
     }
@@ -290,7 +324,7 @@ mod tests {
         assert!(known.entries.values().all(|entry| entry.rank <= known.entries[&best].rank));
         known.try_again(Time::ZERO, best);
         assert_eq!(known.take_due(Time::ZERO), Some(best));
-        known.ended(Time::ZERO, best, false);
+        known.ended(Time::ZERO, best, Session::Useless);
         known.forget_gossip();
         assert!(known.entries.is_empty() && known.due.is_empty() && known.counts == [0; 5]);
     }

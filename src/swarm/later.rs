@@ -56,7 +56,7 @@ impl Swarm {
                 self.tell_row(now, out);
                 out.tell(Note::Complete { torrent: self.torrent.id });
             }
-            Later::Banned(liar) => self.cast_out(liar, now, out),
+            Later::Banned => self.cast_out(now, out),
             Later::Heard { from, peers } => self.contacts.hear(&peers, Source::Pex, reach(from.ip()), now),
             Later::CancelAll => {
                 for peer in self.peers.values_mut() {

@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 
-use super::blame::Suspect;
+use super::farewell::welcome;
 use super::peer::{Fault, Has, Peer, Stage};
+use super::talk::price;
 use super::torrent::{Later, Torrent};
 use crate::base::limits::WANTED_MAX;
 use crate::base::{Bitfield, PeerId, Piece, Time};
@@ -47,15 +48,13 @@ impl Torrent {
             }
             return Err(Fault::Ourselves);
         }
-        let suspect = Suspect { address: peer.remote, peer_id: theirs.peer_id };
-        if self.blame.is_banned(suspect) {
-            return Err(Fault::Banned);
-        }
         peer.peer_id = theirs.peer_id;
+        welcome(&out.bans, now, peer.suspect())?;
         peer.has_fast = theirs.has_fast();
         peer.has_extensions = theirs.has_extensions();
-        peer.sender = self.blame.enrol(suspect);
+        peer.sender = self.blame.enrol(peer.suspect());
         peer.stage = Stage::Open;
+        peer.last_received = now;
         peer.since = now;
         let mut bytes = Vec::new();
         if peer.dialled.is_none() && !peer.was_greeted {
@@ -142,6 +141,7 @@ impl Torrent {
         if is_fast_only && !peer.has_fast {
             return Err(Fault::Unexpected("messages of the fast extension, which it does not speak"));
         }
+        peer.talk.spend(now, price(peer, &message))?;
         match message {
             Message::KeepAlive => {
                 peer.keep_alive_count += 1;
@@ -169,7 +169,7 @@ impl Torrent {
             Message::Bitfield(bits) => self.on_bitfield(peer, bits, now, out)?,
             Message::HaveAll => self.on_pieces(peer, Has::All, now, out),
             Message::HaveNone => self.on_pieces(peer, Has::Nothing, now, out),
-            Message::Request(raw) => self.on_request(peer, raw, out)?,
+            Message::Request(raw) => self.on_request(peer, raw, now, out)?,
             Message::Cancel(raw) => self.on_cancel(peer, raw, out),
             Message::Reject(raw) => {
                 self.on_reject(peer, raw, now, out)?;

@@ -34,7 +34,6 @@ impl Swarm {
     /// Takes over who was met. A private torrent knows nobody by gossip, and nobody who may have come by it.
     pub(super) fn take_over(&mut self, handover: Handover, now: Time, out: &mut Outbox) {
         self.contacts = handover.contacts;
-        self.torrent.blame = handover.blame;
         let is_private = self.torrent.metainfo.private;
         if is_private {
             self.contacts.keep_private();

@@ -18,8 +18,10 @@ use self::assembly::{Assembly, Verdict};
 use self::peer::{Open, Peer, Stage};
 use super::Us;
 use super::announcer::{Announcer, Facts};
-use super::blame::{Blame, Suspect};
+use super::blame::Blame;
 use super::contacts::Contacts;
+use super::farewell::Ending;
+use super::known::Session;
 use super::peer::Fault;
 use super::routine::TICK;
 use crate::base::limits::READ_LEN;
@@ -40,6 +42,8 @@ pub struct Seeker {
     info_hash: InfoHash,
     contacts: Contacts,
     blame: Blame,
+    banned_count: u32,
+    fault_count: u32,
     peers: BTreeMap<ConnId, Peer>,
     peers_max: usize,
     ways: Ways,
@@ -58,7 +62,6 @@ pub struct Seeker {
 /// What goes over to the swarm that knows its metainfo.
 pub struct Handover {
     pub contacts: Contacts,
-    pub blame: Blame,
     pub met: Vec<Met>,
 }
 
@@ -89,6 +92,8 @@ impl Seeker {
             info_hash: seek.info_hash,
             contacts,
             blame: Blame::default(),
+            banned_count: 0,
+            fault_count: 0,
             peers: BTreeMap::new(),
             peers_max: seek.peers_max,
             ways: seek.ways,
@@ -118,7 +123,7 @@ impl Seeker {
 
     /// Ends the search: what it knows goes over. Dials and handshakes under way end here.
     pub fn hand_over(self, now: Time, out: &mut Outbox) -> Handover {
-        let Seeker { mut contacts, blame, peers, info_hash, .. } = self;
+        let Seeker { mut contacts, peers, info_hash, .. } = self;
         let mut met = Vec::new();
         for peer in peers.into_values() {
             let Peer { conn, remote, dialled, stage, .. } = peer;
@@ -133,7 +138,7 @@ impl Seeker {
             let Open { handshake, decoder, said, .. } = *open;
             met.push(Met { conn, remote, dialled, said: [&handshake.to_bytes()[..], &said].concat(), decoder });
         }
-        Handover { contacts, blame, met }
+        Handover { contacts, met }
     }
 
     /// A note for the application about this torrent.
@@ -146,7 +151,8 @@ impl Seeker {
         Row {
             peers: self.peers.values().filter(|peer| peer.open().is_some()).count() as u32,
             known: self.contacts.known.idle_count() as u32,
-            banned: self.blame.banned_count(),
+            banned: self.banned_count,
+            faults: self.fault_count,
             tracker_trouble: self.contacts.announcer.trouble().map(str::to_owned),
             ..Row::nothing(self.id, Activity::Metadata { done, total })
         }
@@ -166,7 +172,8 @@ impl Seeker {
     }
 
     fn accept(&mut self, conn: ConnId, remote: SocketAddr, now: Time, out: &mut Outbox) {
-        if self.is_stopped || self.peers.len() >= self.peers_max || self.blame.is_banned_address(remote) {
+        let is_refused = out.bans.refused_until(now, remote).is_some();
+        if self.is_stopped || self.peers.len() >= self.peers_max || is_refused {
             return out.close(conn);
         }
         self.peers.insert(conn, Peer::new(conn, remote, false, now));
@@ -263,7 +270,7 @@ impl Seeker {
             let Some(peer) = self.peers.get(&conn) else { continue };
             if let Some(open) = peer.open() {
                 log::info!("{}: banned {}: it sent wrong metadata", self.info_hash, peer.remote);
-                self.blame.ban(Suspect { address: peer.remote, peer_id: open.peer_id() });
+                self.banned_count += u32::from(out.bans.ban(now, peer.suspect(open)));
             }
             self.hang_up(conn, &Fault::Banned, now, out);
         }
@@ -273,17 +280,25 @@ impl Seeker {
         if let Some(peer) = self.peers.remove(&conn) {
             log::debug!("{}: {} {fault}", self.info_hash, peer.remote);
             out.close(conn);
-            self.gone(peer, matches!(fault, Fault::Ourselves | Fault::Banned), now);
+            self.gone(peer, fault.ending(), now, out);
         }
     }
 
-    fn gone(&mut self, peer: Peer, is_final: bool, now: Time) {
+    fn gone(&mut self, peer: Peer, ending: Ending, now: Time, out: &mut Outbox) {
         if let Some(assembly) = &mut self.assembly {
             assembly.release(peer.conn);
         }
+        self.fault_count += u32::from(ending.is_fault());
+        if let Some(open) = peer.open() {
+            self.blame.left(open.sender);
+            if ending == Ending::Rude {
+                out.bans.offend(now, peer.suspect(open));
+            }
+        }
         match peer.dialled {
-            Some(address) if is_final => self.contacts.known.retire(address),
-            Some(address) => self.contacts.known.ended(now, address, false),
+            Some(address) if ending == Ending::ForGood => self.contacts.known.retire(address),
+            Some(address) if ending.is_fault() => self.contacts.known.ended(now, address, Session::Bad),
+            Some(address) => self.contacts.known.ended(now, address, Session::Useless),
             None => {}
         }
     }
@@ -315,7 +330,7 @@ impl Machine for Seeker {
                     if let (Closed::NoDescriptor, Some(address)) = (reason, peer.dialled) {
                         self.contacts.known.put_back(now, address);
                     }
-                    self.gone(peer, false, now);
+                    self.gone(peer, Ending::OfItself, now, out);
                 }
             }
             Input::Completed(Completion::Fetched { id, result }) => self.contacts.fetched(id, result, now, out),

@@ -5,10 +5,12 @@
 
 mod active;
 pub mod announcer;
+mod asking;
 pub mod blame;
 pub mod choker;
 mod contacts;
 mod downloads;
+mod farewell;
 mod gossip;
 pub mod known;
 mod later;
@@ -23,6 +25,7 @@ mod routine;
 mod row;
 mod seek;
 mod store;
+mod talk;
 mod torrent;
 mod tracked;
 mod uploads;
@@ -34,13 +37,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use self::announcer::Announcer;
-use self::blame::Suspect;
 use self::choker::Choker;
 use self::contacts::Contacts;
+use self::farewell::Ending;
 use self::gossip::Gossip;
 pub use self::metadata::{Handover, Seeker};
 use self::peer::{Fault, Has, Peer, Stage};
-use self::torrent::{Later, Phase, Setup, Torrent};
+use self::torrent::{Phase, Setup, Torrent};
 use crate::base::limits::{READ_BLOCKS, READ_LEN};
 use crate::base::{ConnId, InfoHash, PeerId, Pool, Time, TorrentId};
 use crate::machine::{AddTorrent, Closed, Command, Completion, Input, Job, Machine, Note, Outbox, StoreSpec, Ways};
@@ -68,6 +71,8 @@ pub struct Swarm {
     gossip: Gossip,
     choker: Choker,
     peers_max: usize,
+    /// Callers sent away since the last round because all places were taken.
+    turned_away: u32,
     /// Jobs the disk thread owes an answer to, checks of existing data aside: the end waits for none of those.
     jobs_out: u32,
     /// The next routine round, while there is anything to look after.
@@ -102,6 +107,7 @@ impl Swarm {
             us,
             torrent: Torrent::new(setup, now, &mut out.rng),
             peers: BTreeMap::new(),
+            turned_away: 0,
             jobs_out: 0,
             contacts,
             ways,
@@ -145,10 +151,11 @@ impl Swarm {
     }
 
     fn accept(&mut self, conn: ConnId, remote: SocketAddr, now: Time, out: &mut Outbox) {
-        let is_welcome = self.torrent.may_serve()
-            && self.peers.len() < self.peers_max
-            && !self.torrent.blame.is_banned_address(remote);
-        if !is_welcome {
+        if !self.torrent.may_serve() || out.bans.refused_until(now, remote).is_some() {
+            return out.close(conn);
+        }
+        if self.peers.len() >= self.peers_max {
+            self.turned_away += 1;
             return out.close(conn);
         }
         self.peers.insert(conn, Peer::new(conn, remote, false, self.torrent.metainfo.geometry.piece_count(), now));
@@ -170,7 +177,6 @@ impl Swarm {
         let Some(peer) = self.peers.get_mut(&conn) else {
             return out.close(conn);
         };
-        peer.last_received = now;
         if let Stage::Waiting(waiting) = &mut peer.stage {
             if !waiting.hear(bytes) {
                 self.hang_up(conn, Fault::NotNeeded("says more than is kept of it"), now, out);
@@ -214,34 +220,6 @@ impl Swarm {
         let other = other.conn;
         self.hang_up(other, Fault::Duplicate, now, out);
         Ok(())
-    }
-
-    /// Ends a connection for a reason.
-    fn hang_up(&mut self, conn: ConnId, fault: Fault, now: Time, out: &mut Outbox) {
-        let Some(peer) = self.peers.remove(&conn) else {
-            return;
-        };
-        log::debug!("{}: {} {fault}", self.torrent.metainfo.name, peer.remote);
-        out.close(conn);
-        let is_final = matches!(fault, Fault::Ourselves | Fault::Banned | Fault::BothSeeds);
-        self.gone(peer, is_final, now, out);
-    }
-
-    /// The connection is no more: what it held comes back.
-    fn gone(&mut self, mut peer: Peer, is_final: bool, now: Time, out: &mut Outbox) {
-        self.torrent.abandon_downloads(&mut peer, out);
-        self.torrent.abandon_uploads(&mut peer, out);
-        self.torrent.forget_pieces(&peer);
-        self.gossip.note_gone(&peer);
-        if let Some(address) = peer.dialled {
-            if is_final {
-                self.contacts.known.retire(address);
-            } else {
-                let was_useful = peer.down.rate.total() > 0 || peer.up.rate.total() > 0;
-                self.contacts.known.ended(now, address, was_useful);
-            }
-        }
-        self.torrent.later.push(Later::TopUpAll);
     }
 
     /// What follows for others is done, and taken note of, before an input is over.
@@ -294,7 +272,9 @@ impl Swarm {
             Completion::Hashed { store, piece, digest } if store == ours => {
                 torrent.on_hashed(piece, digest, now, out)
             }
-            Completion::Digests { store, piece, digests } if store == ours => torrent.on_digests(piece, digests),
+            Completion::Digests { store, piece, digests } if store == ours => {
+                torrent.on_digests(piece, digests, now, out)
+            }
             Completion::Saved { store, result } if store == ours => torrent.on_saved(result, now, out),
             // Of an earlier opening: nothing of it counts any more.
             Completion::Opened { .. }
@@ -302,33 +282,12 @@ impl Swarm {
             | Completion::Hashed { .. }
             | Completion::Digests { .. }
             | Completion::Saved { .. } => {}
-            // Swarms keep nothing on shelves.
-            Completion::Shelved { .. } | Completion::Recalled { .. } => {}
             Completion::Fetched { id, result } => self.contacts.fetched(id, result, now, out),
             Completion::Resolved { id, result } => self.resolved(id, result, now, out),
             // The node's own.
             Completion::FileSaved { .. } => {}
         }
         self.torrent.go_on_stopping(now, out);
-    }
-
-    /// A proven liar and everything that is the same peer.
-    fn cast_out(&mut self, liar: Suspect, now: Time, out: &mut Outbox) {
-        log::info!("{}: banned {}: it sent wrong data", self.torrent.metainfo.name, liar.address);
-        self.contacts.known.retire(liar.address);
-        let is_banned =
-            |peer: &&Peer| self.torrent.blame.is_banned(Suspect { address: peer.remote, peer_id: peer.peer_id });
-        let conns: Vec<ConnId> = self.peers.values().filter(is_banned).map(|peer| peer.conn).collect();
-        for conn in conns {
-            self.hang_up(conn, Fault::Banned, now, out);
-        }
-    }
-
-    fn hang_up_all(&mut self, why: &'static str, now: Time, out: &mut Outbox) {
-        let conns: Vec<ConnId> = self.peers.keys().copied().collect();
-        for conn in conns {
-            self.hang_up(conn, Fault::NotNeeded(why), now, out);
-        }
     }
 
     /// For the simulator's proof of itself only.
@@ -349,6 +308,7 @@ fn read_messages(
     let result = loop {
         match decoder.next(&mut bytes) {
             Ok(Some(event)) => {
+                peer.last_received = now;
                 if let Err(fault) = torrent.on_event(peer, event, now, out) {
                     break Err(fault);
                 }
@@ -374,16 +334,14 @@ impl Machine for Swarm {
                 }
             }
             Input::Closed { conn, reason } => {
-                if let Some(peer) = self.peers.remove(&conn) {
-                    let name = &self.torrent.metainfo.name;
-                    log::debug!("{name}: {} closed: {reason:?}", peer.remote);
-                    if reason == Closed::Overflow {
-                        log::debug!("{name}: {} does not read what it asks for", peer.remote);
-                    }
+                if reason == Closed::Overflow {
+                    self.hang_up(conn, Fault::Unread, now, out);
+                } else if let Some(peer) = self.peers.remove(&conn) {
+                    log::debug!("{}: {} closed: {reason:?}", self.torrent.metainfo.name, peer.remote);
                     if let (Closed::NoDescriptor, Some(address)) = (reason, peer.dialled) {
                         self.contacts.known.put_back(now, address);
                     }
-                    self.gone(peer, false, now, out);
+                    self.gone(peer, Ending::OfItself, now, out);
                 }
             }
             Input::Completed(completion) => self.completed(completion, now, out),
@@ -398,6 +356,7 @@ impl Machine for Swarm {
             Input::Note(Note::Peers { source, reach, peers, .. }) if self.ways.allow(source) => {
                 self.contacts.hear(&peers, source, reach, now);
             }
+            Input::Note(Note::Banned) => self.cast_out(now, out),
             Input::Note(_) | Input::Request { .. } => {}
         }
         self.settle(before, now, out);

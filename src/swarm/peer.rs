@@ -7,8 +7,10 @@ use super::active::Sender;
 use super::downloads::Down;
 use super::gossip::Exchange;
 use super::met::Waiting;
+use super::talk::Talk;
 use super::uploads::Up;
 use crate::base::{Bitfield, ConnId, PeerId, Piece, Time};
+use crate::storage::Suspect;
 use crate::wire::decoder::Decoder;
 use crate::wire::handshake;
 
@@ -40,6 +42,15 @@ impl Has {
         match self {
             Has::Nothing => false,
             Has::Some(field) => field.has(piece),
+            Has::All => true,
+        }
+    }
+
+    /// The same for a number that may be none of a piece.
+    pub fn has_index(&self, index: u32) -> bool {
+        match self {
+            Has::Nothing => false,
+            Has::Some(field) => index < field.len() && field.has_index(index),
             Has::All => true,
         }
     }
@@ -94,6 +105,9 @@ pub struct Peer {
     pub peer_interested: bool,
     pub down: Down,
     pub up: Up,
+    /// What it says that leads nowhere.
+    pub talk: Talk,
+    /// Last whole message or part of a block: a message that does not end is no sign of life.
     pub last_received: Time,
     /// Keep-alives in a row: they prove nothing but that somebody is there.
     pub keep_alive_count: u32,
@@ -133,6 +147,7 @@ impl Peer {
             peer_interested: false,
             down: Down::new(now),
             up: Up::default(),
+            talk: Talk::default(),
             last_received: now,
             keep_alive_count: 0,
             useless_since: now,
@@ -158,6 +173,11 @@ impl Peer {
     pub fn wants_nothing(&self) -> bool {
         self.is_seed() || self.is_upload_only
     }
+
+    /// What it would be known by if it misbehaved.
+    pub fn suspect(&self) -> Suspect {
+        Suspect { address: self.remote, dialled: self.dialled.is_some(), peer_id: self.peer_id }
+    }
 }
 
 /// The peer's fault (error family 1): hang up, count, log at debug.
@@ -175,6 +195,10 @@ pub enum Fault {
     Unexpected(&'static str),
     /// It took too long for this.
     Timeout(&'static str),
+    /// It does not read what it asks for.
+    Unread,
+    /// Nobody took our call.
+    NoAnswer,
     /// We are both complete.
     BothSeeds,
     /// Both sides have all they want, which may change.
@@ -194,6 +218,8 @@ impl std::fmt::Display for Fault {
             Fault::Decode(error) => write!(f, "sent nonsense: {error}"),
             Fault::Unexpected(what) => write!(f, "must not send {what}"),
             Fault::Timeout(what) => write!(f, "timed out: {what}"),
+            Fault::Unread => f.write_str("does not read what it asks for"),
+            Fault::NoAnswer => f.write_str("does not answer"),
             Fault::BothSeeds => f.write_str("is complete, like us"),
             Fault::BothSated => f.write_str("has all it wants, like us"),
             Fault::NotNeeded(why) => f.write_str(why),

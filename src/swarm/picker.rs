@@ -3,6 +3,8 @@
 //! A wanted piece is in exactly one state at any time:
 //! missing (in `order`) → active (some block asked for or stored) → verified; or back to missing.
 
+mod home;
+
 use std::collections::BTreeMap;
 
 use super::active::{Active, Sender, Stage, State, ZEROS};
@@ -16,6 +18,8 @@ pub struct Asker<'a> {
     pub has: Option<&'a Bitfield>,
     /// While choked: only these pieces. None when unchoked.
     pub allowed: Option<&'a [Piece]>,
+    /// It may be the only one asked for a piece that failed: others would wait for it.
+    pub may_alone: bool,
     /// In endgame, blocks this connection was already asked for.
     pub asked: &'a dyn Fn(Block) -> bool,
 }
@@ -183,7 +187,11 @@ impl Picker {
             }
             let is_mine = active.owner.is_none_or(|owner| owner == asker.conn) || self.sequential;
             let may_join = join == Join::Others || is_mine;
-            if active.free_count == 0 || !may_join || !asker.may(piece) || !active.may_ask(asker.conn) {
+            if active.free_count == 0
+                || !may_join
+                || !asker.may(piece)
+                || !active.may_ask(asker.conn, asker.may_alone)
+            {
                 continue;
             }
             active.owner.get_or_insert(asker.conn);
@@ -218,7 +226,7 @@ impl Picker {
     fn pick_copies(&mut self, asker: &Asker<'_>, max: usize, picked: &mut Vec<Block>) {
         for copies in 1..ENDGAME_COPIES {
             for (&piece, active) in &mut self.active {
-                if !asker.may(piece) || !active.may_ask(asker.conn) {
+                if !asker.may(piece) || !active.may_ask(asker.conn, asker.may_alone) {
                     continue;
                 }
                 for (number, state) in active.blocks.iter_mut().enumerate() {
@@ -253,7 +261,7 @@ impl Picker {
                 self.free_total += 1;
             }
             State::Requested(copies) => *state = State::Requested(copies - 1),
-            State::Free | State::Received | State::Stored => {}
+            State::Free | State::Received | State::Stored | State::Doomed => {}
         }
         active.disown(conn);
         self.drop_if_untouched(block.piece());
@@ -296,7 +304,7 @@ impl Picker {
                 self.free_total -= 1;
                 0
             }
-            State::Received | State::Stored => return Received::Useless,
+            State::Received | State::Stored | State::Doomed => return Received::Useless,
         };
         active.blocks[number] = State::Received;
         active.senders[number] = sender;
@@ -306,31 +314,6 @@ impl Picker {
             active.stage = Stage::Hashing;
         }
         Received::Fresh { is_last, has_copies: copies > u8::from(was_asked) }
-    }
-
-    /// A received block is on disk.
-    pub fn store(&mut self, block: Block) {
-        if let Some(active) = self.active.get_mut(&block.piece())
-            && let Some(state) = active.blocks.get_mut(block.number() as usize)
-            && *state == State::Received
-        {
-            *state = State::Stored;
-        }
-    }
-
-    /// A received block could not be written: it is asked for again.
-    pub fn unreceive(&mut self, block: Block) {
-        if let Some(active) = self.active.get_mut(&block.piece())
-            && let Some(state) = active.blocks.get_mut(block.number() as usize)
-            && *state == State::Received
-        {
-            *state = State::Free;
-            active.free_count += 1;
-            active.open_count += 1;
-            active.stage = Stage::Filling;
-            self.free_total += 1;
-        }
-        self.drop_if_untouched(block.piece());
     }
 
     /// The piece's hash is wrong (or it could not be read): everything is asked for again, from one peer only if
@@ -369,6 +352,11 @@ impl Picker {
         for active in self.active.values_mut() {
             active.disown(conn);
         }
+    }
+
+    /// The piece was begun and is not verified.
+    pub fn is_active(&self, piece: Piece) -> bool {
+        self.active.contains_key(&piece)
     }
 
     /// Pieces begun and not verified.
@@ -459,7 +447,7 @@ mod tests {
 
     impl Scene {
         fn pick(&mut self, conn: u64, has: Option<&Bitfield>, max: usize) -> Vec<(u32, u32)> {
-            let asker = Asker { conn: ConnId(conn), has, allowed: None, asked: &|_| false };
+            let asker = Asker { conn: ConnId(conn), has, allowed: None, may_alone: true, asked: &|_| false };
             let picked = self.picker.pick(&asker, max, &mut self.rng);
             self.picker.check(|piece| self.picker.availability(piece));
             picked.iter().map(|block| (block.piece().index(), block.number())).collect()

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use super::Swarm;
 use super::choker::Choker;
+use super::known::Session;
 use super::peer::{Fault, Peer, Stage};
 use super::torrent::{Later, Phase, Torrent};
 use crate::base::limits::{
@@ -21,6 +22,14 @@ pub const TICK: Span = Span::secs(1);
 const USELESS_FULL_TIMEOUT: Span = Span::secs(20);
 /// Fewer peers than this and nobody left to dial: trackers are asked as early as they allow.
 const PEERS_FEW: usize = 10;
+/// With so many peers that give blocks, nobody is in a hurry for others.
+const GIVERS_FEW: usize = 4;
+/// How long a peer has for its first block, once asked, and for letting us ask (an optimistic choice comes round every
+/// 30 s), while few give anything and others wait.
+const IDLE_OWING: Span = Span::secs(5);
+const IDLE_CHOKING: Span = Span::secs(40);
+/// Peers replaced in a round.
+const REPLACED_AT_ONCE: usize = 4;
 
 impl Swarm {
     /// When something is due.
@@ -69,7 +78,8 @@ impl Swarm {
         while self.may_dial()
             && let Some(address) = self.contacts.known.take_due(now)
         {
-            if self.torrent.blame.is_banned_address(address) {
+            if let Some(until) = out.bans.refused_until(now, address) {
+                self.contacts.known.postpone(address, until);
                 continue;
             }
             let is_here = |peer: &Peer| {
@@ -77,7 +87,7 @@ impl Swarm {
                     || (peer.remote.ip() == address.ip() && peer.listen_port == Some(address.port()))
             };
             if self.peers.values().any(is_here) {
-                self.contacts.known.ended(now, address, false);
+                self.contacts.known.ended(now, address, Session::Useless);
                 continue;
             }
             let conn = out.new_conn();
@@ -91,6 +101,8 @@ impl Swarm {
 
     fn tick(&mut self, now: Time, out: &mut Outbox) {
         let mut faults: Vec<(ConnId, Fault)> = Vec::new();
+        let rates = self.peers.values_mut().map(|peer| peer.down.rate.per_s(now));
+        self.torrent.best_rate = rates.max().unwrap_or(0);
         for peer in self.peers.values_mut() {
             if let Err(fault) = look_after(&mut self.torrent, peer, now, out) {
                 faults.push((peer.conn, fault));
@@ -141,12 +153,41 @@ impl Swarm {
 
     /// When all places are taken, who was of no use for longest leaves, one in a round.
     fn make_room(&mut self, now: Time, out: &mut Outbox) {
+        let turned_away = std::mem::take(&mut self.turned_away);
         if self.peers.len() < self.peers_max {
             return;
+        }
+        let others_wait = turned_away > 0 || self.contacts.known.next_due().is_some_and(|(due, _)| due <= now);
+        if others_wait && self.torrent.may_request() {
+            self.replace_idlers(now, out);
         }
         let idle = self.peers.values().filter(|peer| now.since(peer.last_block) >= FULL_TIMEOUT);
         if let Some(conn) = idle.min_by_key(|peer| peer.last_block).map(|peer| peer.conn) {
             self.hang_up(conn, Fault::NotNeeded("exchanges nothing and others wait"), now, out);
+        }
+    }
+
+    /// While few peers give anything and others wait for a place, those leave that keep us waiting for their first
+    /// block, and later those that do not let us ask: it may be that all places were taken on purpose.
+    fn replace_idlers(&mut self, now: Time, out: &mut Outbox) {
+        let gives = |peer: &&Peer| peer.down.block_count > 0 && !peer.down.is_snubbed;
+        if self.peers.values().filter(gives).count() >= GIVERS_FEW {
+            return;
+        }
+        let is_idle = |peer: &&Peer| {
+            let patience = if peer.down.expects_blocks() { IDLE_OWING } else { IDLE_CHOKING };
+            let is_of_use = peer.down.block_count > 0 || peer.up.rate.total() > 0;
+            peer.is_open() && !is_of_use && now.since(peer.since) >= patience
+        };
+        let mut idle: Vec<(bool, Time, ConnId)> = self
+            .peers
+            .values()
+            .filter(is_idle)
+            .map(|peer| (!peer.down.expects_blocks(), peer.since, peer.conn))
+            .collect();
+        idle.sort_unstable();
+        for (_, _, conn) in idle.into_iter().take(REPLACED_AT_ONCE) {
+            self.hang_up(conn, Fault::NotNeeded("gives nothing and others wait"), now, out);
         }
     }
 
@@ -167,7 +208,7 @@ impl Swarm {
 fn look_after(torrent: &mut Torrent, peer: &mut Peer, now: Time, out: &mut Outbox) -> Result<(), Fault> {
     let age = now.since(peer.since);
     match peer.stage {
-        Stage::Dialling if age >= CONNECT_TIMEOUT => return Err(Fault::Timeout("dialling")),
+        Stage::Dialling if age >= CONNECT_TIMEOUT => return Err(Fault::NoAnswer),
         Stage::Handshaking(_) if age >= HANDSHAKE_TIMEOUT => return Err(Fault::Timeout("handshake")),
         Stage::Waiting(_) if age >= IDLE_TIMEOUT => return Err(Fault::Timeout("our files are checked for too long")),
         Stage::Dialling | Stage::Handshaking(_) | Stage::Waiting(_) => return Ok(()),
@@ -179,7 +220,7 @@ fn look_after(torrent: &mut Torrent, peer: &mut Peer, now: Time, out: &mut Outbo
     if peer.am_interested || peer.peer_interested {
         peer.useless_since = now;
     } else if now.since(peer.useless_since) >= USELESS_TIMEOUT {
-        return Err(Fault::Timeout("neither side wants anything"));
+        return Err(Fault::NotNeeded("neither side wants anything"));
     }
     if torrent.is_complete && peer.wants_nothing() {
         return Err(if peer.is_seed() { Fault::BothSeeds } else { Fault::BothSated });
@@ -189,6 +230,7 @@ fn look_after(torrent: &mut Torrent, peer: &mut Peer, now: Time, out: &mut Outbo
         out.send(peer.conn, Message::KeepAlive.to_bytes());
     }
     torrent.check_owed(peer, now, out)?;
+    torrent.check_unread(peer, now)?;
     peer.down.measure(now);
     torrent.top_up(peer, now, out);
     torrent.serve(peer, now, out);

@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::blame::{Blame, Suspect};
+use super::blame::Blame;
 use super::picker::Picker;
 use super::store::Store;
 use crate::base::rate::Rate;
@@ -47,8 +47,8 @@ pub enum Later {
     Verified(Piece),
     /// All that is wanted is here.
     Completed,
-    /// A peer lied.
-    Banned(Suspect),
+    /// Somebody lied.
+    Banned,
     /// A peer told of others.
     Heard { from: SocketAddr, peers: Vec<SocketAddr> },
     /// Nothing more may be requested for now.
@@ -69,6 +69,10 @@ pub struct Stats {
     pub up: Rate,
     pub wasted: u64,
     pub hash_fails: u32,
+    /// Liars found by this torrent.
+    pub banned: u32,
+    /// Connections ended because the peer broke the rules, or kept us waiting for what it owed.
+    pub faults: u32,
     /// Payload of earlier runs.
     pub down_before: u64,
     pub up_before: u64,
@@ -109,6 +113,10 @@ pub struct Torrent {
     pub has_dht: bool,
     /// It takes part in peer exchange.
     pub has_pex: bool,
+    /// The highest rate of any peer, as of the last look.
+    pub best_rate: u64,
+    /// When a piece last failed that several had sent: it waits for one peer to fetch it from.
+    pub alone_since: Time,
 }
 
 /// What a torrent is made from.
@@ -160,6 +168,8 @@ impl Torrent {
             is_last_save: false,
             has_dht: setup.has_dht,
             has_pex: setup.has_pex,
+            best_rate: 0,
+            alone_since: now,
         }
     }
 
@@ -202,7 +212,9 @@ impl Torrent {
         if store == self.store.id {
             self.store.batch_ended(&blocks, false);
             for filled in &blocks {
-                self.picker.store(filled.block);
+                if self.picker.store(filled.block) {
+                    out.job(Job::Forget { store, piece: filled.block.piece() });
+                }
             }
         }
         self.take_home(blocks, out);

@@ -10,7 +10,7 @@ use super::torrent::Torrent;
 use crate::base::address::unmapped;
 use crate::base::limits::{RUN_LEN, SEND_QUEUE_LEN, WANTED_MAX};
 use crate::base::rate::Rate;
-use crate::base::{BLOCK_LEN, Block, Geometry, Piece, Time};
+use crate::base::{BLOCK_LEN, Block, Geometry, Piece, Span, Time};
 use crate::machine::{Command, DiskError, Job, Outbox, Outgoing, Run};
 use crate::wire::fast::allowed_fast;
 use crate::wire::peer::{Message, RawBlock, piece_head};
@@ -21,8 +21,8 @@ const ALLOWED_FAST: usize = 10;
 const ALLOWED_FAST_BELOW: u32 = 10;
 /// Longest run under a rate limit.
 const RUN_LIMITED: u32 = 2 * BLOCK_LEN;
-/// Requests beyond [`WANTED_MAX`], after which a peer is a flood.
-const OVERFLOW_MAX: u32 = 2000;
+/// Nothing of what a peer asked for leaves for this long: it does not read.
+const UNREAD_TIMEOUT: Span = Span::secs(60);
 
 #[derive(Debug, Default)]
 pub struct Up {
@@ -37,7 +37,8 @@ pub struct Up {
     pub rate: Rate,
     /// Pieces it may have while choked.
     allowed: Vec<Piece>,
-    overflow_count: u32,
+    /// When payload last left, or was queued where none waited.
+    last_progress: Time,
     /// Waits for a credit.
     pub is_starved: bool,
 }
@@ -102,30 +103,21 @@ impl Torrent {
         }
     }
 
-    pub fn on_request(&mut self, peer: &mut Peer, raw: RawBlock, out: &mut Outbox) -> Result<(), Fault> {
+    /// # Errors
+    /// A request for no block, or too many that come to nothing.
+    pub fn on_request(&mut self, peer: &mut Peer, raw: RawBlock, now: Time, out: &mut Outbox) -> Result<(), Fault> {
         let block = self.metainfo.geometry.block(raw.index, raw.begin, raw.len);
+        let block = block.ok_or(Fault::Unexpected("a request for no block"))?;
         let may_have = |block: &Block| {
             let piece = block.piece();
             self.picker.verified().has(piece) && (!peer.am_choking || peer.up.allowed.contains(&piece))
         };
-        let Some(block) = block.filter(may_have) else {
+        // Asked twice: one of the two is answered by the refusal.
+        if !may_have(&block) || peer.up.wanted.len() >= WANTED_MAX || peer.up.wanted.contains(&block) {
             self.refuse(peer, raw, out);
-            return Ok(());
-        };
-        if peer.up.wanted.len() >= WANTED_MAX {
-            peer.up.overflow_count += 1;
-            if peer.up.overflow_count > OVERFLOW_MAX {
-                return Err(Fault::Unexpected("so many requests"));
-            }
-            self.refuse(peer, raw, out);
-            return Ok(());
+            return peer.talk.spend(now, 1);
         }
-        if !peer.up.wanted.contains(&block) {
-            peer.up.wanted.push_back(block);
-        } else {
-            // Asked twice: one of the two is answered by this.
-            self.refuse(peer, raw, out);
-        }
+        peer.up.wanted.push_back(block);
         self.later_serve(peer);
         Ok(())
     }
@@ -246,6 +238,9 @@ impl Torrent {
                 len: block.len(),
             })
             .collect();
+        if peer.up.sending_count == 0 {
+            peer.up.last_progress = now;
+        }
         peer.up.sending_count += outgoing.len() as u32;
         peer.up.sending_bytes += blocks.iter().map(|block| u64::from(block.len())).sum::<u64>();
         peer.last_sent = now;
@@ -257,6 +252,7 @@ impl Torrent {
     /// Payload left for the kernel.
     pub fn on_sent(&mut self, peer: &mut Peer, blocks: u32, bytes: u64, now: Time, out: &mut Outbox) {
         let blocks = blocks.min(peer.up.sending_count);
+        peer.up.last_progress = now;
         peer.up.sending_count -= blocks;
         peer.up.sending_bytes -= bytes.min(peer.up.sending_bytes);
         out.upload.give_back(blocks);
@@ -265,6 +261,12 @@ impl Torrent {
         peer.last_sent = now;
         peer.last_block = now;
         self.serve(peer, now, out);
+    }
+
+    /// Once a second: a peer that asks and does not read gives back what its connection holds.
+    pub fn check_unread(&self, peer: &Peer, now: Time) -> Result<(), Fault> {
+        let is_stuck = peer.up.sending_count > 0 && now.since(peer.up.last_progress) >= UNREAD_TIMEOUT;
+        if is_stuck { Err(Fault::Unread) } else { Ok(()) }
     }
 
     /// The connection is gone.

@@ -1,6 +1,6 @@
 //! Digests and what follows from them: right pieces are told, wrong ones are blamed on their sender.
 
-use super::blame::Suspect;
+use super::active::Sender;
 use super::torrent::{Later, Phase, Torrent};
 use crate::base::{Piece, Time};
 use crate::machine::{DiskError, DiskErrorKind, Job, Outbox};
@@ -35,7 +35,7 @@ impl Torrent {
             _ if !self.picker.is_hashing(piece) => {}
             _ => match digest {
                 Ok(_) if is_right => self.on_verified(piece, now, out),
-                Ok(_) => self.on_wrong(piece, out),
+                Ok(_) => self.on_wrong(piece, now, out),
                 Err(error) => {
                     self.picker.fail(piece, false);
                     self.pause(error, true, now, out);
@@ -45,6 +45,9 @@ impl Torrent {
     }
 
     fn on_verified(&mut self, piece: Piece, now: Time, out: &mut Outbox) {
+        if self.blame.passed(self.picker.senders(piece)) {
+            self.later.push(Later::TopUpAll);
+        }
         self.picker.verify(piece);
         self.store.record(Record::Verified(piece), out);
         if self.blame.has_case(piece) {
@@ -57,14 +60,14 @@ impl Torrent {
     }
 
     /// A downloaded piece is wrong: blame first, then everything again.
-    fn on_wrong(&mut self, piece: Piece, out: &mut Outbox) {
+    fn on_wrong(&mut self, piece: Piece, now: Time, out: &mut Outbox) {
         self.stats.hash_fails += 1;
         self.stats.wasted += u64::from(self.metainfo.geometry.len_of(piece));
         log::debug!("{}: piece {} is wrong", self.metainfo.name, piece.index());
         self.store.record(Record::Failed(piece), out);
         let (liar, wants_digests) = self.blame.failed(piece, self.picker.senders(piece));
         if let Some(liar) = liar {
-            self.ban(liar);
+            self.ban(liar, now, out);
         }
         if wants_digests {
             // Its blocks stay as they are until their digests are taken.
@@ -76,24 +79,46 @@ impl Torrent {
     }
 
     /// Digests of a piece's blocks came: of one that failed, or of one that failed before and passed now.
-    pub fn on_digests(&mut self, piece: Piece, digests: Result<Vec<[u8; 8]>, DiskError>) {
+    pub fn on_digests(
+        &mut self,
+        piece: Piece,
+        digests: Result<Vec<[u8; 8]>, DiskError>,
+        now: Time,
+        out: &mut Outbox,
+    ) {
         let passed = self.picker.verified().has(piece);
         match digests {
             Ok(digests) => {
                 for liar in self.blame.digests(piece, &digests, passed) {
-                    self.ban(liar);
+                    self.ban(liar, now, out);
                 }
             }
             Err(_) => self.blame.no_digests(piece),
         }
         if !passed && self.picker.is_hashing(piece) {
             self.picker.fail(piece, true);
+            self.alone_since = now;
             self.later.push(Later::TopUpAll);
         }
     }
 
-    fn ban(&mut self, liar: Suspect) {
-        self.blame.ban(liar);
-        self.later.push(Later::Banned(liar));
+    fn ban(&mut self, liar: Sender, now: Time, out: &mut Outbox) {
+        let Some(suspect) = self.blame.suspect(liar) else {
+            return;
+        };
+        self.discard(liar, out);
+        if out.bans.ban(now, suspect) {
+            self.stats.banned += 1;
+            log::info!("{}: banned {}: it sent wrong data", self.metainfo.name, suspect.address);
+        }
+        self.later.push(Later::Banned);
+    }
+
+    /// What a liar sent and nobody has looked at yet is fetched again, before it spoils more pieces.
+    pub fn discard(&mut self, liar: Sender, out: &mut Outbox) {
+        for piece in self.picker.discard(liar) {
+            out.job(Job::Forget { store: self.store.id, piece });
+            self.later.push(Later::TopUpAll);
+        }
     }
 }

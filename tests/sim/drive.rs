@@ -277,7 +277,8 @@ impl World {
             | Note::Keep { .. }
             | Note::Watch { .. }
             | Note::Listening { .. }
-            | Note::Room { .. } => {
+            | Note::Room { .. }
+            | Note::Banned => {
                 panic!("[notes] {note:?} from a node")
             }
             Note::Metadata { .. } => {}

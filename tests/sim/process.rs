@@ -3,7 +3,8 @@
 use peerlink::base::limiter::Limiter;
 use peerlink::base::{Span, TorrentId, limits};
 use peerlink::machine::{AddTorrent, Closed, Input, Note, Outbox, Ways};
-use peerlink::storage::Layout;
+use peerlink::node::bans;
+use peerlink::storage::{Bans, Layout};
 
 use crate::host::{Kind, dir_of};
 use crate::world::{Event, Step, World};
@@ -28,6 +29,10 @@ impl World {
         node.out = Outbox::new(seed, blocks, download, upload);
         node.out.up_limit = Limiter::new(node.limits.0);
         node.out.down_limit = Limiter::new(node.limits.1);
+        if let Some(kept) = node.disk.kept.get(bans::FILE) {
+            // Simulated time begins anew with no process: what a ban has left does not matter here.
+            node.out.bans = Bans::decode(kept, Span::ZERO).expect("it was written whole");
+        }
         node.machine = Some(maker(seed));
         let tasks = node.tasks.clone();
         if was_dark {

@@ -7,7 +7,8 @@ use super::peer::{Open, Peer, Stage};
 use crate::base::limits::{METADATA_LEN, WANTED_MAX};
 use crate::base::{ConnId, Span, Time, address};
 use crate::machine::{Note, Outbox, Source};
-use crate::swarm::blame::Suspect;
+use crate::storage::Suspect;
+use crate::swarm::farewell::welcome;
 use crate::swarm::messages::CLIENT;
 use crate::swarm::peer::Fault;
 use crate::wire::decoder::{Decoder, Event};
@@ -41,10 +42,8 @@ impl Seeker {
             out.send(conn, bytes);
             return Err(Fault::Ourselves);
         }
-        let suspect = Suspect { address: peer.remote, peer_id: theirs.peer_id };
-        if self.blame.is_banned(suspect) {
-            return Err(Fault::Banned);
-        }
+        let suspect = Suspect { address: peer.remote, dialled: peer.dialled.is_some(), peer_id: theirs.peer_id };
+        welcome(&out.bans, now, suspect)?;
         if is_double {
             return Err(Fault::Duplicate);
         }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::base::{ConnId, PeerId, Time, limits};
+use crate::storage::Suspect;
 use crate::swarm::active::Sender;
 use crate::swarm::gossip::Heard;
 use crate::wire::decoder::Decoder;
@@ -52,6 +53,11 @@ impl Peer {
         let stage = if dialled { Stage::Dialling } else { Stage::Handshaking(Gather::default()) };
         let dialled = dialled.then_some(remote);
         Peer { conn, remote, dialled, stage, since: now, last_received: now, last_sent: now }
+    }
+
+    /// What it would be known by if it misbehaved.
+    pub fn suspect(&self, open: &Open) -> Suspect {
+        Suspect { address: self.remote, dialled: self.dialled.is_some(), peer_id: open.peer_id() }
     }
 
     pub fn open(&self) -> Option<&Open> {

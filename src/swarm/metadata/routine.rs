@@ -32,7 +32,8 @@ impl Seeker {
         while self.may_dial()
             && let Some(address) = self.contacts.known.take_due(now)
         {
-            if self.blame.is_banned_address(address) {
+            if let Some(until) = out.bans.refused_until(now, address) {
+                self.contacts.known.postpone(address, until);
                 continue;
             }
             let conn = out.new_conn();

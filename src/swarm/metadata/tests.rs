@@ -143,7 +143,7 @@ impl Lab {
     }
 
     fn is_banned(&self, number: u8) -> bool {
-        self.seeker.blame.is_banned_address(SocketAddr::from(([10, 0, 0, number], 1)))
+        self.out.bans.refused_until(self.now, SocketAddr::from(([10, 0, 0, number], 1))).is_some()
     }
 }
 

@@ -1,0 +1,111 @@
+//! How connections end: what they held comes back, faults are counted, and who broke the rules stays away.
+
+use super::Swarm;
+use super::known::Session;
+use super::peer::{Fault, Peer};
+use super::torrent::Later;
+use crate::base::{ConnId, Time};
+use crate::machine::Outbox;
+use crate::storage::{Bans, Suspect};
+
+/// What an end means for the address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Ending {
+    /// Neither side is to blame.
+    OfItself,
+    /// It kept us waiting for what it owed.
+    Late,
+    /// It broke the rules.
+    Rude,
+    /// There is no use in meeting it again.
+    ForGood,
+}
+
+impl Ending {
+    /// It counts as the peer's fault.
+    pub(super) fn is_fault(self) -> bool {
+        matches!(self, Ending::Late | Ending::Rude)
+    }
+}
+
+/// Whether somebody who said who it is may stay.
+///
+/// # Errors
+/// It lied, or broke the rules lately.
+pub(super) fn welcome(bans: &Bans, now: Time, suspect: Suspect) -> Result<(), Fault> {
+    if bans.is_banned(now, suspect) {
+        return Err(Fault::Banned);
+    }
+    if bans.refuses(now, suspect) {
+        return Err(Fault::NotNeeded("broke the rules lately"));
+    }
+    Ok(())
+}
+
+impl Swarm {
+    /// Ends a connection for a reason.
+    pub(super) fn hang_up(&mut self, conn: ConnId, fault: Fault, now: Time, out: &mut Outbox) {
+        let Some(peer) = self.peers.remove(&conn) else {
+            return;
+        };
+        log::debug!("{}: {} {fault}", self.torrent.metainfo.name, peer.remote);
+        out.close(conn);
+        self.gone(peer, fault.ending(), now, out);
+    }
+
+    /// The connection is no more: what it held comes back.
+    pub(super) fn gone(&mut self, mut peer: Peer, ending: Ending, now: Time, out: &mut Outbox) {
+        if peer.is_open() {
+            self.torrent.blame.left(peer.sender);
+        }
+        self.torrent.abandon_downloads(&mut peer, out);
+        self.torrent.abandon_uploads(&mut peer, out);
+        self.torrent.forget_pieces(&peer);
+        self.gossip.note_gone(&peer);
+        self.torrent.stats.faults += u32::from(ending.is_fault());
+        if ending == Ending::Rude {
+            out.bans.offend(now, peer.suspect());
+        }
+        if let Some(address) = peer.dialled {
+            let was_useful = peer.down.rate.total() > 0 || peer.up.rate.total() > 0;
+            match ending {
+                Ending::ForGood => self.contacts.known.retire(address),
+                Ending::Rude | Ending::Late => self.contacts.known.ended(now, address, Session::Bad),
+                Ending::OfItself if was_useful => self.contacts.known.ended(now, address, Session::Useful),
+                Ending::OfItself => self.contacts.known.ended(now, address, Session::Useless),
+            }
+        }
+        self.torrent.later.push(Later::TopUpAll);
+    }
+
+    /// Proven liars leave, and what they sent goes with them.
+    pub(super) fn cast_out(&mut self, now: Time, out: &mut Outbox) {
+        let is_banned = |peer: &&Peer| peer.is_open() && out.bans.is_banned(now, peer.suspect());
+        let liars: Vec<_> = self.peers.values().filter(is_banned).map(|peer| (peer.conn, peer.sender)).collect();
+        for (conn, sender) in liars {
+            self.torrent.discard(sender, out);
+            self.hang_up(conn, Fault::Banned, now, out);
+        }
+    }
+
+    pub(super) fn hang_up_all(&mut self, why: &'static str, now: Time, out: &mut Outbox) {
+        let conns: Vec<ConnId> = self.peers.keys().copied().collect();
+        for conn in conns {
+            self.hang_up(conn, Fault::NotNeeded(why), now, out);
+        }
+    }
+}
+
+impl Fault {
+    /// What it means for the address.
+    pub(super) fn ending(&self) -> Ending {
+        match self {
+            Fault::NotBitTorrent | Fault::Decode(_) | Fault::Unexpected(_) | Fault::Unread => Ending::Rude,
+            Fault::Timeout(_) => Ending::Late,
+            Fault::Ourselves | Fault::Banned | Fault::BothSeeds => Ending::ForGood,
+            Fault::WrongTorrent | Fault::Duplicate | Fault::NoAnswer | Fault::BothSated | Fault::NotNeeded(_) => {
+                Ending::OfItself
+            }
+        }
+    }
+}
