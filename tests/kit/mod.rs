@@ -5,6 +5,7 @@
 pub mod child;
 pub mod payload;
 pub mod peerlink;
+pub mod rogue;
 pub mod seed;
 pub mod tracker;
 pub mod udp_tracker;

@@ -63,6 +63,7 @@ pub fn start_seed(torrents: &[PathBuf], dir: &Path, state: &Path) -> (Child, Soc
 }
 
 /// A line of `--json`.
+#[derive(Debug)]
 pub struct Event {
     value: json::Object,
 }

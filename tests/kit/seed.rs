@@ -42,7 +42,17 @@ impl Seed {
     /// Serves at `rate` bytes per second, for all connections together; calls `on_begin` when a connection's first
     /// request came.
     pub fn with(payloads: &[Payload], rate: Option<u64>, on_begin: impl Fn() + Send + Sync + 'static) -> Seed {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        Seed::at([127, 0, 0, 1], payloads, rate, on_begin)
+    }
+
+    /// The same at another address of this machine.
+    pub fn at(
+        ip: [u8; 4],
+        payloads: &[Payload],
+        rate: Option<u64>,
+        on_begin: impl Fn() + Send + Sync + 'static,
+    ) -> Seed {
+        let listener = TcpListener::bind(SocketAddr::from((ip, 0))).expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         let by_hash = payloads.iter().map(|payload| (Sha1::digest(payload.info()).into(), payload.clone()));
         let shared = Arc::new(Shared {
@@ -105,7 +115,9 @@ fn serve(shared: &Arc<Shared>, mut stream: TcpStream) -> io::Result<()> {
     stream.read_exact(&mut handshake)?;
     let Some(payload) = shared.payloads.get(&handshake[28..48]) else { return Ok(()) };
     handshake[20..28].fill(0);
-    handshake[48..].copy_from_slice(b"-TS0001-seed-of-test");
+    // One peer id for each seed of a test, or they would count as the same peer.
+    let port = stream.local_addr()?.port();
+    handshake[48..].copy_from_slice(format!("-TS0001-seed-at{port:05}").as_bytes());
     let piece_count = payload.total_len.div_ceil(payload.piece_len.into()) as usize;
     let mut field = vec![0xff; piece_count.div_ceil(8)];
     let spare = field.len() * 8 - piece_count;
