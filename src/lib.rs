@@ -20,9 +20,10 @@
 //! | `machine` | the seam: inputs, commands, jobs, completions, notes | base wire metainfo storage |
 //! | `swarm` | one torrent's swarm: peers, picker, uploads, choker, announcer | base wire metainfo storage machine |
 //! | `dht` | the DHT node: routing tables, lookups, announces, answers | base wire metainfo storage machine |
-//! | `node` | the hallway: routes connections, deadlines and notes between machines | base wire metainfo storage machine swarm dht |
+//! | `index` | a server's published torrents and its page | base wire metainfo storage machine |
+//! | `node` | the hallway: routes connections, deadlines and notes between machines | base wire metainfo storage machine swarm dht index |
 //! | `io` | reactor, connections, workers, disk, files, hasher, web, console, clock | base wire metainfo storage machine |
-//! | `app` | commands, arguments, settings, start-up and exit codes | base wire metainfo storage machine swarm dht node io |
+//! | `app` | commands, arguments, settings, start-up and exit codes | base wire metainfo storage machine swarm dht index node io |
 //!
 //! # A server's web
 //!
@@ -53,6 +54,7 @@
 pub mod app;
 pub mod base;
 pub mod dht;
+pub mod index;
 pub mod io;
 pub mod machine;
 pub mod metainfo;

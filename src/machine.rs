@@ -141,6 +141,21 @@ pub enum Job {
     Resolve { id: JobId, host: String, port: u16 },
     /// Replace a file of the state folder, whole or not at all; answered by [`Completion::FileSaved`].
     SaveFile { id: JobId, name: &'static str, bytes: Vec<u8> },
+    /// As [`Job::SaveFile`], of a file among others of its kind; answered by [`Completion::Shelved`] when it is durable.
+    Shelve { id: JobId, file: OnShelf, bytes: Vec<u8> },
+    /// Takes a file off its shelf, durably; answered by [`Completion::Shelved`], also where there was none.
+    Unshelve { id: JobId, file: OnShelf },
+    /// Reads a file of a shelf; answered by [`Completion::Recalled`].
+    Recall { id: JobId, file: OnShelf, len_max: usize },
+}
+
+/// A file among others of its kind, in a folder of the state folder.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OnShelf {
+    /// The folder's name.
+    pub shelf: &'static str,
+    /// Plain letters, digits, `-` and `.`: never taken from what others send.
+    pub name: String,
 }
 
 /// What the disk thread needs to know of a torrent.
@@ -230,6 +245,15 @@ pub enum Completion {
     FileSaved {
         id: JobId,
         result: Result<(), DiskError>,
+    },
+    Shelved {
+        id: JobId,
+        result: Result<(), DiskError>,
+    },
+    /// The bytes of a file, all of them; longer ones than were asked for are an error.
+    Recalled {
+        id: JobId,
+        result: Result<Vec<u8>, DiskError>,
     },
 }
 

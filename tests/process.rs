@@ -11,6 +11,8 @@ mod crowd;
 mod enough;
 #[path = "process/existing.rs"]
 mod existing;
+#[path = "process/index.rs"]
+mod index;
 #[path = "kit/mod.rs"]
 mod kit;
 #[path = "process/layers.rs"]

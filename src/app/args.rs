@@ -307,6 +307,16 @@ command! {
     #[argh(option)] bind: Vec<String>,
     /// connections at once from one address but this machine's (default: 200; 0: no limit)
     #[argh(option)] max_per_address: Option<String>,
+    /// who may publish torrents: anyone, or password for those who know --password (default: anyone)
+    #[argh(option)] publish_by: Option<String>,
+    /// the password for publishing
+    #[argh(option)] password: Option<String>,
+    /// an operator, who may take any torrent away, NAME:PASSWORD (repeatable)
+    #[argh(option)] oper: Vec<String>,
+    /// torrents in the index, at most (default: 10000)
+    #[argh(option)] index_max: Option<String>,
+    /// room on disk for the index, at most (default: 256M)
+    #[argh(option)] index_size: Option<String>,
     /// accepted: groups come with a later version
     #[argh(option)] flood: Option<String>,
     /// header that names who asks, believed of a proxy on this machine or network (such as X-Forwarded-For)

@@ -23,6 +23,7 @@ pub mod progress;
 pub mod run;
 pub mod seed;
 pub mod serve;
+mod serve_index;
 pub mod settings;
 pub mod show;
 pub mod sought;

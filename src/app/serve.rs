@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::exit::{Exit, Failure};
 use super::json::Object;
 use super::run::{identity, watch_signals};
+use super::serve_index;
 use super::settings::{Environment, Settings};
 use super::values;
 use crate::io::console::Console;
@@ -26,16 +27,18 @@ pub fn run(settings: &Settings, environment: Environment<'_>, console: &Console)
         Failure::new(Exit::Disk, format!("cannot make the state folder {shown} (--state-dir): {e}"))
     })?;
     let (seed, key, peer_id) = identity()?;
-    let mut options = Options::new(state_dir);
+    let mut options = Options::new(state_dir.clone());
     options.bind = bind;
     options.port = Some(port);
     options.seed = seed;
     let reactor = Reactor::new(options).map_err(|e| Failure::new(Exit::Other, e.to_string()))?;
+    let (index, _lock) = serve_index::open(settings, &state_dir)?;
     let mut node = Node::new(peer_id, key);
-    node.serve(Server::new(FrontOptions {
+    let front = FrontOptions {
         per_address: settings.count("max-per-address").unwrap_or(0) as usize,
         real_ip_header: settings.text("real-ip-header").unwrap_or_default().to_string(),
-    }));
+    };
+    node.serve(Server::new(front).with_index(index));
     watch_signals(reactor.handle())?;
     if settings.switch("json") {
         console.result(Object::event("listening").number("port", reactor.port()).line());

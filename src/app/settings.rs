@@ -120,6 +120,11 @@ impl Settings {
         self.list(name).iter().filter_map(|text| values::peer(text).ok()).collect()
     }
 
+    /// Names and passwords, checked before.
+    pub fn accounts(&self, name: &str) -> Vec<(String, String)> {
+        self.list(name).iter().filter_map(|text| values::account(text).ok()).collect()
+    }
+
     /// A folder or file, made absolute. None where it is not set.
     ///
     /// # Errors
@@ -176,7 +181,7 @@ fn layered(setting: &Setting, given: &Given, environment: Environment<'_>, file:
 /// Lists in one text: divided by spaces, and by commas where a comma does not mean something else; patterns by lines.
 fn split(kind: Kind, text: &str) -> Vec<String> {
     let parts: Vec<&str> = match kind {
-        Kind::Urls => text.split_whitespace().collect(),
+        Kind::Urls | Kind::Accounts => text.split_whitespace().collect(),
         // Names may hold anything else.
         Kind::Globs => text.split('\n').filter(|part| !part.is_empty()).collect(),
         Kind::Peers | Kind::Addresses => text.split([',', ' ', '\t', '\n']).filter(|part| !part.is_empty()).collect(),

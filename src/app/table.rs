@@ -36,6 +36,8 @@ pub enum Kind {
     Globs,
     /// Lists of URLs, divided by commas; may be repeated.
     Urls,
+    /// Names with passwords; may be repeated.
+    Accounts,
 }
 
 impl Kind {
@@ -46,7 +48,7 @@ impl Kind {
 
     /// Whether several values add up; otherwise the last one counts.
     pub fn repeats(self) -> bool {
-        matches!(self, Kind::Peers | Kind::Addresses | Kind::Urls | Kind::Globs)
+        matches!(self, Kind::Peers | Kind::Addresses | Kind::Urls | Kind::Globs | Kind::Accounts)
     }
 
     /// Judges one value.
@@ -73,6 +75,8 @@ impl Kind {
             Kind::Addresses => values::bind(value).map(drop),
             Kind::Globs => Glob::parse(value).map(drop).map_err(|why| format!("`{value}`: {why}")),
             Kind::Urls => value.split(',').try_for_each(check_url),
+            // Not shown: it holds a password.
+            Kind::Accounts => values::account(value).map(drop),
         }
     }
 }
@@ -166,6 +170,11 @@ pub const SETTINGS: &[Setting] = &[
     row("max-per-address", None, Kind::Count { min: 0, max: 1_000_000 }, "200", "a number"),
     row("flood", None, Kind::Count { min: 0, max: 1_000_000 }, "", "lines per second"),
     row("real-ip-header", None, Kind::Text, "", "the name of a header"),
+    row("publish-by", None, Kind::Choice(&["anyone", "password"]), "anyone", "anyone or password"),
+    row("password", None, Kind::Text, "", "a password"),
+    row("oper", None, Kind::Accounts, "", "a name and a password, NAME:PASSWORD"),
+    row("index-max", None, Kind::Count { min: 0, max: 1_000_000 }, "10000", "a number"),
+    row("index-size", None, Kind::Size { min: 0 }, "256M", "a size such as 1G"),
     row("no-date", None, Kind::Switch, "false", ""),
 ];
 
@@ -211,6 +220,8 @@ mod tests {
             ("exclude", "a//b"),
             ("prealloc", "falloc"),
             ("prealloc", ""),
+            ("publish-by", "everyone"),
+            ("oper", "name"),
         ];
         for (name, value) in bad {
             assert!(by_long(name).unwrap().kind.check(value).is_err(), "{name} {value}");

@@ -86,6 +86,14 @@ pub fn peer(text: &str) -> Result<(String, u16), String> {
     Ok((host.to_string(), port))
 }
 
+/// `NAME:PASSWORD`. What is wrong is said without showing it.
+pub fn account(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':') {
+        Some((name, password)) if !name.is_empty() && !password.is_empty() => Ok((name.into(), password.into())),
+        _ => Err("it is not NAME:PASSWORD".into()),
+    }
+}
+
 /// `192.0.2.1`, `::1`, and where somebody serves `192.0.2.1:9000`, `[::1]:9000`.
 pub fn bind(text: &str) -> Result<(IpAddr, Option<u16>), String> {
     let alone = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
@@ -177,6 +185,12 @@ mod tests {
         for text in ["", ":1", "a", "a:", "a:0", "a:65536", "::1:5", "[::1]", "[a]:1", "a b:1", "a:1:2"] {
             assert!(peer(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn accounts() {
+        assert_eq!(account("a:b:c"), Ok(("a".into(), "b:c".into())));
+        assert!(account("secret").is_err_and(|why| !why.contains("secret")));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crossbeam_channel::Receiver;
 use super::files::{Folder, Table};
 use super::hasher::{HashJob, Hashers};
 use super::mailbox::Sender;
+use super::shelf::Shelf;
 use super::statefile;
 use super::store::{Shared, Store};
 use crate::base::{Filled, Piece, StoreId};
@@ -117,6 +118,18 @@ impl Disk {
                 if let Err(error) = statefile::keep_torrent(&options.state_dir, info_hash, &bytes) {
                     log::warn!("{}", error.text);
                 }
+            }
+            Job::Shelve { id, file, bytes } => {
+                let result = Shelf::of(&options.state_dir, file.shelf).put(&file.name, &bytes);
+                self.mail.send(Completion::Shelved { id, result });
+            }
+            Job::Unshelve { id, file } => {
+                let result = Shelf::of(&options.state_dir, file.shelf).discard(&file.name);
+                self.mail.send(Completion::Shelved { id, result });
+            }
+            Job::Recall { id, file, len_max } => {
+                let result = Shelf::of(&options.state_dir, file.shelf).read(&file.name, len_max);
+                self.mail.send(Completion::Recalled { id, result });
             }
             Job::Fetch { .. } | Job::Resolve { .. } => log::error!("a job for the web came to the disk"),
         }

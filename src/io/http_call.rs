@@ -15,6 +15,7 @@ use ureq::unversioned::transport::{
 use ureq::{Agent, Error};
 
 use crate::base::Span;
+use crate::wire::authorization::base64;
 use crate::wire::http_reply;
 use crate::wire::url::{Scheme, Url};
 
@@ -178,20 +179,6 @@ fn plain(error: &io::Error) -> String {
     text.split_once(" (os error").map_or(text.as_str(), |(before, _)| before).to_lowercase()
 }
 
-/// RFC 4648, for Basic authorization.
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for part in bytes.chunks(3) {
-        let group = part.iter().fold(0u32, |group, &b| group << 8 | u32::from(b)) << (8 * (3 - part.len()));
-        for digit in 0..4 {
-            let index = (group >> (18 - 6 * digit)) & 63;
-            text.push(if digit <= part.len() { char::from(DIGITS[index as usize]) } else { '=' });
-        }
-    }
-    text
-}
-
 /// Which certificate authorities are believed: Mozilla's list as compiled in (nothing on disk is needed, so boxes
 /// without a CA bundle work), or only the given ones.
 #[derive(Clone, Default)]
@@ -314,17 +301,5 @@ impl Transport for Wire {
     fn is_open(&mut self) -> bool {
         // Never asked: no connection is kept.
         false
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn base64_of_every_remainder() {
-        for (plain, coded) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
-            assert_eq!(base64(plain.as_bytes()), coded);
-        }
     }
 }

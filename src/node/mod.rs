@@ -231,6 +231,9 @@ impl Node {
                 self.bans.saved(*id, result);
                 None
             }
+            Completion::Shelved { .. } | Completion::Recalled { .. } => {
+                return self.with_server(now, out, |server, out| server.sites.completed(completion, out));
+            }
         };
         if let Some(id) = id {
             self.hand(id, now, Input::Completed(completion), out);
@@ -426,6 +429,6 @@ impl Machine for Node {
         self.places.check();
         self.dht.iter().for_each(Dht::check);
         self.questions.check();
-        self.server.iter().for_each(|server| server.front.check());
+        self.server.iter().for_each(|server| server.check());
     }
 }

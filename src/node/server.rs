@@ -6,6 +6,7 @@ use super::front::{Became, Front, FrontOptions};
 use super::sites::Sites;
 use super::{Node, Owner};
 use crate::base::{ConnId, Time};
+use crate::index::Index;
 use crate::machine::{Command, Outbox};
 
 /// What a process that serves has besides its swarms.
@@ -20,12 +21,23 @@ impl Server {
         Server { front: Front::new(options), sites: Sites::default() }
     }
 
+    /// With this index of torrents.
+    pub fn with_index(mut self, index: Index) -> Server {
+        self.sites.index = index;
+        self
+    }
+
     pub(super) fn next_deadline(&self) -> Option<Time> {
         self.front.next_deadline()
     }
 
     pub(super) fn on_deadline(&mut self, now: Time, out: &mut Outbox) {
         self.front.expire(now, out);
+    }
+
+    pub(super) fn check(&self) {
+        self.front.check();
+        self.sites.index.check();
     }
 
     pub(super) fn stop(&mut self, out: &mut Outbox) {

@@ -5,7 +5,8 @@
 //! after a job; exactly once per request, within a minute. It sees neither sockets nor framing.
 
 use crate::base::{ConnId, Span, Time};
-use crate::machine::{Command, Outbox};
+use crate::index::Index;
+use crate::machine::{Command, Completion, Outbox};
 use crate::wire::http::{Head, Method, Reply, Request};
 
 /// Who answers.
@@ -13,6 +14,7 @@ use crate::wire::http::{Head, Method, Reply, Request};
 enum Owner {
     /// The hallway itself.
     House,
+    Index,
     /// Says what it was told, for tests of the front.
     #[cfg(test)]
     Echo,
@@ -27,16 +29,18 @@ pub struct Sites {
     started: Time,
     /// Connections and requests, as last told by the front.
     pub traffic: (usize, u64),
+    pub index: Index,
 }
 
 impl Sites {
     fn owner(path: &str) -> Option<Owner> {
         match path {
-            "/" | "/health" | "/stats" => Some(Owner::House),
+            "/health" | "/stats" => Some(Owner::House),
             #[cfg(test)]
             "/echo" => Some(Owner::Echo),
             #[cfg(test)]
             "/later" => Some(Owner::Later),
+            path if Index::owns(path) => Some(Owner::Index),
             _ => None,
         }
     }
@@ -45,6 +49,7 @@ impl Sites {
     pub fn body_max(&self, head: &Head<'_>) -> Option<usize> {
         match Sites::owner(head.path)? {
             Owner::House => None,
+            Owner::Index => self.index.body_max(head),
             #[cfg(test)]
             Owner::Echo | Owner::Later => Some(200_000),
         }
@@ -54,6 +59,7 @@ impl Sites {
     pub fn ask(&mut self, conn: ConnId, request: &Request<'_>, now: Time, out: &mut Outbox) {
         let reply = match Sites::owner(request.head.path) {
             Some(Owner::House) => self.house(request, now),
+            Some(Owner::Index) => return self.index.ask(conn, request, &(), now, out),
             #[cfg(test)]
             Some(Owner::Echo) => Reply::new(200, "", request.body.to_vec()),
             #[cfg(test)]
@@ -63,14 +69,18 @@ impl Sites {
         out.push(Command::Answer { conn, reply });
     }
 
+    /// A job ended that a machine had started; who it was for is answered.
+    pub fn completed(&mut self, completion: Completion, out: &mut Outbox) {
+        self.index.completed(completion, out);
+    }
+
     fn house(&self, request: &Request<'_>, now: Time) -> Reply {
         if !matches!(request.head.method, Method::Get | Method::Head) {
             return Reply::text(405, "Only GET works here.").with("Allow", "GET, HEAD");
         }
         match request.head.path {
             "/health" => Reply::text(200, "ok"),
-            "/stats" => Reply::json(200, self.stats(now)),
-            _ => Reply::text(200, "This is a peerlink server. /stats has its numbers."),
+            _ => Reply::json(200, self.stats(now)),
         }
     }
 

@@ -282,6 +282,8 @@ impl Swarm {
             | Completion::Hashed { .. }
             | Completion::Digests { .. }
             | Completion::Saved { .. } => {}
+            // Swarms keep nothing on shelves.
+            Completion::Shelved { .. } | Completion::Recalled { .. } => {}
             Completion::Fetched { id, result } => self.contacts.fetched(id, result, now, out),
             Completion::Resolved { id, result } => self.resolved(id, result, now, out),
             // The node's own.

@@ -2,6 +2,7 @@
 //! parse, allocate nothing for payloads and never panic.
 
 pub mod announce;
+pub mod authorization;
 pub mod bencode;
 pub mod decoder;
 pub mod dht;
@@ -11,6 +12,7 @@ pub mod handshake;
 pub mod http;
 pub mod http_reply;
 pub mod lsd;
+pub mod multipart;
 pub mod peer;
 pub mod pex;
 pub mod sniff;

@@ -131,6 +131,9 @@ impl Disk {
                 };
                 vec![Completion::FileSaved { id, result }]
             }
+            Job::Shelve { .. } | Job::Unshelve { .. } | Job::Recall { .. } => {
+                unreachable!("no machine here has a shelf")
+            }
             Job::Fetch { .. } | Job::Resolve { .. } => unreachable!("not for the disk"),
         }
     }

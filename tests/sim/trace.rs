@@ -156,6 +156,8 @@ fn completion_kind(completion: &Completion) -> u64 {
         Completion::Reserved { .. } => 12,
         Completion::Resolved { id, .. } => 9 + (id.0 << 8),
         Completion::FileSaved { id, .. } => 10 + (id.0 << 8),
+        Completion::Shelved { id, .. } => 11 + (id.0 << 8),
+        Completion::Recalled { id, .. } => 12 + (id.0 << 8),
     }
 }
 
@@ -177,5 +179,8 @@ fn job_kind(job: &Job) -> u64 {
         Job::Resolve { id, .. } => 11 + (id.0 << 8),
         Job::SaveFile { id, .. } => 12 + (id.0 << 8),
         Job::Keep { .. } => 13,
+        Job::Shelve { id, .. } => 14 + (id.0 << 8),
+        Job::Unshelve { id, .. } => 15 + (id.0 << 8),
+        Job::Recall { id, .. } => 16 + (id.0 << 8),
     }
 }
