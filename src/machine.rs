@@ -6,18 +6,18 @@
 //! ones named so gets exactly one completion, in any order between different pieces.
 
 mod notes;
+mod outbox;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::base::credits::Credits;
-use crate::base::limiter::Limiter;
 use crate::base::{Block, ConnId, Filled, InfoHash, JobId, Piece, Pool, Span, StoreId, Time};
-use crate::storage::{Bans, Layout, Record, Resume};
+use crate::storage::{Layout, Record, Resume};
 use crate::wire::http::{Reply, Request};
 
-pub use self::notes::{Activity, AddTorrent, Level, Note, Row, SeekTorrent, Source, Ways};
+pub use self::notes::{Activity, AddTorrent, Level, Note, RateLimits, Row, SeekTorrent, Source, Ways};
+pub use self::outbox::Outbox;
 
 /// What happened.
 #[derive(Debug)]
@@ -306,75 +306,6 @@ pub enum DiskErrorKind {
     Locked,
     /// Anything else.
     Other,
-}
-
-/// Where a machine's effects go, and what the driver lends it.
-#[derive(Debug)]
-pub struct Outbox {
-    pub commands: Vec<Command>,
-    pub pool: Pool,
-    /// Requests in flight, of all torrents.
-    pub download: Credits,
-    /// Blocks read or queued for sending, of all torrents.
-    pub upload: Credits,
-    /// Payload of all torrents, out and in.
-    pub up_limit: Limiter,
-    pub down_limit: Limiter,
-    pub rng: fastrand::Rng,
-    /// Whom no torrent deals with.
-    pub bans: Bans,
-    next_conn: u64,
-    next_job: u64,
-}
-
-impl Outbox {
-    /// An empty outbox; `seed` decides every random choice of the machines.
-    pub fn new(seed: u64, pool_blocks: usize, download_credits: u32, upload_credits: u32) -> Outbox {
-        Outbox {
-            commands: Vec::new(),
-            pool: Pool::new(pool_blocks),
-            download: Credits::new(download_credits),
-            upload: Credits::new(upload_credits),
-            up_limit: Limiter::default(),
-            down_limit: Limiter::default(),
-            rng: fastrand::Rng::with_seed(seed),
-            bans: Bans::default(),
-            next_conn: 1,
-            next_job: 1,
-        }
-    }
-
-    /// A connection id that was never used: by machines before a dial, by the driver at an accept.
-    pub fn new_conn(&mut self) -> ConnId {
-        self.next_conn += 1;
-        ConnId(self.next_conn - 1)
-    }
-
-    /// A job id that was never used.
-    pub fn new_job(&mut self) -> JobId {
-        self.next_job += 1;
-        JobId(self.next_job - 1)
-    }
-
-    pub fn push(&mut self, command: Command) {
-        self.commands.push(command);
-    }
-
-    pub fn send(&mut self, conn: ConnId, bytes: Vec<u8>) {
-        self.commands.push(Command::Send { conn, bytes });
-    }
-
-    pub fn close(&mut self, conn: ConnId) {
-        self.commands.push(Command::Close { conn });
-    }
-
-    pub fn job(&mut self, job: Job) {
-        self.commands.push(Command::Job(job));
-    }
-
-    pub fn tell(&mut self, note: Note) {
-        self.commands.push(Command::Tell(note));
-    }
 }
 
 /// Protocol state that decides and never does.

@@ -62,6 +62,7 @@ impl Scene {
             trackers: Vec::new(),
             sequential: false,
             peers_max: 10,
+            limits: Default::default(),
             recheck: false,
             ways: Ways::default(),
             announce_all: false,

@@ -96,6 +96,12 @@ command! {
     #[argh(option, short = 'u')] up_limit: Option<String>,
     /// fetch at most this much payload per second over all torrents: 500K, 2M (0: no limit)
     #[argh(option)] down_limit: Option<String>,
+    /// the same for each torrent by itself
+    #[argh(option)] torrent_up_limit: Option<String>,
+    /// the same for each torrent by itself
+    #[argh(option)] torrent_down_limit: Option<String>,
+    /// no limit holds for peers in the local network and on this machine
+    #[argh(switch)] no_lan_limit: bool,
     /// memory for payload and requests, at least 4M (default: 32M)
     #[argh(option)] memory: Option<String>,
     /// fetch pieces in order instead of rarest first
@@ -168,6 +174,12 @@ command! {
     #[argh(option, short = 'u')] up_limit: Option<String>,
     /// fetch at most this much payload per second over all torrents: 500K, 2M (0: no limit)
     #[argh(option)] down_limit: Option<String>,
+    /// the same for each torrent by itself
+    #[argh(option)] torrent_up_limit: Option<String>,
+    /// the same for each torrent by itself
+    #[argh(option)] torrent_down_limit: Option<String>,
+    /// no limit holds for peers in the local network and on this machine
+    #[argh(switch)] no_lan_limit: bool,
     /// memory for payload and requests, at least 4M (default: 32M)
     #[argh(option)] memory: Option<String>,
     /// hash all data again

@@ -22,7 +22,7 @@ use crate::base::{InfoHash, PeerId, Span, TorrentId, limits};
 use crate::io::console::{Console, Stream};
 use crate::io::reactor::{Ended, Handle, Next, Options, Reactor};
 use crate::io::signals::{self, Signal};
-use crate::machine::{AddTorrent, Note, Ways};
+use crate::machine::{AddTorrent, Note, RateLimits, Ways};
 use crate::metainfo::Metainfo;
 use crate::metainfo::magnet::Magnet;
 use crate::node::Node;
@@ -227,6 +227,11 @@ pub fn add(torrent: TorrentId, item: Item, settings: &Settings) -> AddTorrent {
         recheck: settings.switch("recheck"),
         prealloc: settings.text("prealloc") == Some("full"),
         ways: ways(settings),
+        limits: RateLimits {
+            up_per_s: settings.size("torrent-up-limit").unwrap_or(0),
+            down_per_s: settings.size("torrent-down-limit").unwrap_or(0),
+            spares_lan: settings.switch("no-lan-limit"),
+        },
     }
 }
 

@@ -8,6 +8,10 @@ use super::time::Span;
 pub const POOL_BLOCKS: usize = 256;
 /// Requests in flight on the network for all peers together: 16 MiB, about 1 Gbit/s at 130 ms.
 pub const DOWNLOAD_CREDITS: u32 = 1024;
+/// Of those, each torrent gets so many while others hold the rest, or its even share where torrents are many.
+pub const CREDITS_GUARANTEED: u32 = 32;
+/// A peer that owes blocks and sent nothing for this time is idle: at most half of all credits may sit with such.
+pub const IDLE_CREDIT_AGE: Span = Span::secs(5);
 /// One `read` of a socket: a whole batch of blocks per system call.
 pub const READ_LEN: usize = 256 * 1024;
 /// Buffers that a full-size read can need: its blocks, one begun before and one begun at its end.

@@ -12,8 +12,10 @@ pub mod limits;
 pub mod pool;
 pub mod priority;
 pub mod rate;
+pub mod shared_limit;
 pub mod text;
 pub mod time;
+pub mod turns;
 
 pub use bitfield::Bitfield;
 pub use geometry::{BLOCK_LEN, Block, Geometry, Piece};

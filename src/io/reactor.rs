@@ -22,7 +22,7 @@ use super::mailbox::{Bell, Letter, Mailbox, mailbox};
 use super::resident::Resident;
 use super::web;
 use super::workers::Workers;
-use crate::base::limiter::Limiter;
+use crate::base::shared_limit::SharedLimit;
 use crate::base::{ConnId, Span, Time, limits};
 use crate::machine::{Closed, Completion, Input, Machine, Note, Outbox};
 
@@ -236,8 +236,8 @@ impl Reactor {
         let (notes_in, notes) = bounded(NOTE_SLOTS);
         let mut out =
             Outbox::new(options.seed, options.pool_blocks, options.download_credits, options.upload_credits);
-        out.up_limit = Limiter::new(options.up_limit);
-        out.down_limit = Limiter::new(options.down_limit);
+        out.up_limit = SharedLimit::new(options.up_limit);
+        out.down_limit = SharedLimit::new(options.down_limit);
         Ok(Reactor {
             poll,
             clock: Clock::new(),

@@ -27,6 +27,8 @@ pub enum Note {
     Banned,
     /// Driver to node: peers reach us at this TCP port.
     Listening { port: u16 },
+    /// Application to node: other rate limits for this torrent; None: for all together, where `spares_lan` is nothing.
+    Limit { torrent: Option<TorrentId>, limits: RateLimits },
     /// Driver to node: so many connections can be open at once.
     Room { conns: usize },
     /// Swarm to node to DHT: peers of this torrent are wanted, and with `announce` we are one of them. The node lets
@@ -109,6 +111,7 @@ pub struct AddTorrent {
     pub peers_max: usize,
     /// Check all existing data, whatever the resume state says.
     pub recheck: bool,
+    pub limits: RateLimits,
     /// Reserve room for all wanted files before anything is downloaded.
     pub prealloc: bool,
     pub ways: Ways,
@@ -128,6 +131,15 @@ pub struct SeekTorrent {
     /// Most peers at once.
     pub peers_max: usize,
     pub ways: Ways,
+}
+
+/// How fast payload may move: bytes per second, 0 for no limit.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct RateLimits {
+    pub up_per_s: u64,
+    pub down_per_s: u64,
+    /// No limit holds for peers on this machine and in the local network.
+    pub spares_lan: bool,
 }
 
 /// What a torrent is doing.

@@ -10,6 +10,12 @@ impl Node {
         if self.stop_by.is_none() {
             self.deal_dials(now, out);
         }
+        // Ends: each turn takes something of what there is, or waits for something that there is none of.
+        while let Some(id) = out.next_turn(now) {
+            self.ask(id, now, out, |swarm, out| swarm.take_turn(now, out));
+            out.end_turn();
+        }
+        self.next_turn_at = out.next_turn_at();
     }
 
     fn deal_dials(&mut self, now: Time, out: &mut Outbox) {

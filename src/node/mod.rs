@@ -49,6 +49,8 @@ pub struct Node {
     owners: BTreeMap<ConnId, Owner>,
     lobby: Lobby,
     places: Places,
+    /// When somebody's turn comes to move payload under a rate limit.
+    next_turn_at: Option<Time>,
     server: Option<Box<Server>>,
     /// Who asked for a fetch or a look-up.
     jobs: BTreeMap<JobId, TorrentId>,
@@ -77,6 +79,7 @@ impl Node {
             owners: BTreeMap::new(),
             lobby: Lobby::default(),
             places: Places::default(),
+            next_turn_at: None,
             server: None,
             jobs: BTreeMap::new(),
             questions: Questions::default(),
@@ -247,6 +250,16 @@ impl Node {
             Note::Add(add) => self.add(*add, now, out),
             Note::Seek(seek) => self.seek(*seek, now, out),
             Note::Keep { info_hash, bytes } => out.job(Job::Keep { info_hash, bytes }),
+            Note::Limit { torrent: Some(id), limits } => {
+                self.ask(id, now, out, |swarm, out| {
+                    swarm.set_limits(limits);
+                    swarm.take_turn(now, out);
+                });
+            }
+            Note::Limit { torrent: None, limits } => {
+                out.up_limit.set_rate(limits.up_per_s, now);
+                out.down_limit.set_rate(limits.down_per_s, now);
+            }
             Note::Room { conns } => {
                 self.places.bound(conns);
                 self.lobby.bound(self.places.lobby_max());
@@ -395,9 +408,8 @@ impl Machine for Node {
         let swarms = self.deadlines.first().map(|(due, _)| *due);
         let watch = self.watch.map(|(_, due)| due);
         let server = self.server.as_ref().and_then(|server| server.next_deadline());
-        let bans = self.bans.next_deadline();
-        let waits =
-            [bans, self.lobby.next_deadline(), self.places.next_deadline(), self.dht_deadline(), self.stop_by];
+        let own = [self.lobby.next_deadline(), self.places.next_deadline(), self.next_turn_at];
+        let waits = own.into_iter().chain([self.bans.next_deadline(), self.dht_deadline(), self.stop_by]);
         [swarms, watch, server].into_iter().chain(waits).flatten().min()
     }
 

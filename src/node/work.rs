@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use crate::base::{ConnId, InfoHash, Pool, Time};
-use crate::machine::{Input, Machine, Outbox};
+use crate::machine::{Input, Machine, Outbox, RateLimits};
 use crate::swarm::{Handover, Seeker, Swarm};
 
 pub enum Work {
@@ -105,6 +105,20 @@ impl Work {
         match self {
             Work::Search(seeker) => seeker.give_way(leavers, is_large, now, out),
             Work::Swarm(swarm) => swarm.give_way(leavers, is_large, now, out),
+        }
+    }
+
+    /// Its turn to take from what torrents share.
+    pub fn take_turn(&mut self, now: Time, out: &mut Outbox) {
+        if let Work::Swarm(swarm) = self {
+            swarm.take_turn(now, out);
+        }
+    }
+
+    /// Other rate limits from now on.
+    pub fn set_limits(&mut self, limits: RateLimits) {
+        if let Work::Swarm(swarm) = self {
+            swarm.set_limits(limits);
         }
     }
 

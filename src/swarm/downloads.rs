@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 
 use super::peer::{Fault, Peer};
 use super::picker::Received;
+use super::rates::Way;
 use super::torrent::{Later, Torrent};
-use crate::base::limits::{ALONE_TIMEOUT, REQUEST_TIMEOUT, SNUB_TIMEOUT};
+use crate::base::limits::{ALONE_TIMEOUT, IDLE_CREDIT_AGE, REQUEST_TIMEOUT, SNUB_TIMEOUT};
 use crate::base::rate::Rate;
 use crate::base::{BLOCK_LEN, Block, Buffer, Filled, Piece, Span, Time};
 use crate::machine::Outbox;
@@ -55,6 +56,8 @@ pub struct Down {
     pub rate: Rate,
     /// Last whole block, or the first request after a pause.
     pub(super) last_progress: Time,
+    /// Last byte of a block, or the first request after a pause.
+    last_payload: Time,
     pipeline: u32,
     reqq: u32,
     /// The pipeline still grows with every block.
@@ -80,6 +83,7 @@ impl Down {
             receiving: None,
             rate: Rate::default(),
             last_progress: now,
+            last_payload: now,
             pipeline: PIPELINE_NEW,
             reqq: REQQ_DEFAULT,
             is_slow_start: true,
@@ -98,6 +102,12 @@ impl Down {
     pub fn credits(&self) -> u32 {
         let in_transit = self.receiving.as_ref().is_some_and(|receiving| receiving.buffer.is_some());
         self.requested.len() as u32 + u32::from(in_transit)
+    }
+
+    /// Since when it owes blocks and sends nothing, if that is long.
+    pub fn idle_since(&self, now: Time) -> Option<Time> {
+        let is_idle = self.is_snubbed || now.since(self.last_payload) >= IDLE_CREDIT_AGE;
+        (is_idle && self.credits() > 0).then_some(self.last_payload)
     }
 
     /// The peer said how many requests it holds.
@@ -174,28 +184,42 @@ impl Torrent {
         if outstanding > down.pipeline / 2 {
             return;
         }
-        let allowance = out.down_limit.allowance(now);
-        if allowance == 0 {
-            return self.throttle(out.down_limit.ready_at(now));
-        }
-        let affordable = u32::try_from(allowance.div_ceil(u64::from(BLOCK_LEN))).unwrap_or(u32::MAX);
-        let room = (down.pipeline - outstanding.min(down.pipeline)).min(out.download.free()).min(affordable);
+        let wanted = down.pipeline - outstanding.min(down.pipeline);
+        let room = self.requests_room(peer, now, out).min(wanted);
         let blocks = self.pick_for(peer, room as usize, now, out);
         if blocks.is_empty() {
             return;
         }
+        let is_short = room < wanted && blocks.len() == room as usize;
         if !peer.down.expects_blocks() && !peer.down.is_snubbed {
             peer.down.last_progress = now;
+            peer.down.last_payload = now;
         }
         let mut bytes = Vec::with_capacity(blocks.len() * 17);
         for block in blocks {
-            assert!(out.download.take(), "no more blocks are picked than credits are free");
-            out.down_limit.spend(u64::from(block.len()));
+            assert!(out.download.take(self.id), "no more blocks are picked than credits are free");
+            self.spend(Way::Down, peer, u64::from(block.len()), out);
             Message::Request(block.into()).write(&mut bytes);
             peer.down.requested.push_back(Request { block, at: now });
         }
         peer.last_sent = now;
         out.send(peer.conn, bytes);
+        if is_short {
+            // Whoever finds nothing waits for its turn.
+            self.requests_room(peer, now, out);
+        }
+    }
+
+    /// How many requests limits and credits allow this peer now. 0: the torrent waits for its turn.
+    fn requests_room(&mut self, peer: &Peer, now: Time, out: &mut Outbox) -> u32 {
+        let allowance = self.allowance(Way::Down, peer, now, out);
+        let affordable = u32::try_from(allowance.div_ceil(u64::from(BLOCK_LEN))).unwrap_or(u32::MAX);
+        let credits = out.download.room(self.id);
+        if credits == 0 {
+            out.download.wait(self.id);
+        }
+        let idle_room = if peer.down.is_snubbed { out.download.idle_room() } else { u32::MAX };
+        affordable.min(credits).min(idle_room)
     }
 
     /// A `piece` message begins.
@@ -208,12 +232,14 @@ impl Torrent {
             // The pool cannot be empty where `appetite` is heeded; if it is, the block is asked for again.
             buffer = out.pool.take();
             if buffer.is_none() {
-                out.download.give_back(1);
+                out.download.give_back(self.id, 1);
                 self.picker.give_up(block, peer.conn);
             }
         } else if peer.down.take_cancelled(block) {
             let is_welcome = self.picker.is_open(block) && out.pool.available() > 0;
-            if is_welcome && out.download.take() {
+            // Refunded when it was taken back.
+            self.spend(Way::Down, peer, u64::from(block.len()), out);
+            if is_welcome && out.download.take(self.id) {
                 buffer = out.pool.take();
             }
         } else {
@@ -236,6 +262,7 @@ impl Torrent {
         };
         let from = receiving.filled as usize;
         receiving.filled += bytes.len() as u32;
+        peer.down.last_payload = now;
         peer.down.rate.add(now, bytes.len() as u64);
         self.stats.down.add(now, bytes.len() as u64);
         match &mut receiving.buffer {
@@ -283,7 +310,7 @@ impl Torrent {
             Received::Useless => {
                 self.stats.wasted += u64::from(block.len());
                 out.pool.put(filled.buffer);
-                out.download.give_back(1);
+                out.download.give_back(self.id, 1);
             }
         }
     }
@@ -294,7 +321,7 @@ impl Torrent {
             return Err(Fault::Unexpected("a reject of a block that is none"));
         };
         if peer.down.take(block) {
-            out.download.give_back(1);
+            self.take_back(peer, block, out);
             self.picker.give_up(block, peer.conn);
             peer.down.allowed.retain(|piece| *piece != block.piece());
             if !peer.peer_choking {
@@ -322,10 +349,16 @@ impl Torrent {
     /// Takes all requests back without a word.
     fn give_up_requests(&mut self, peer: &mut Peer, out: &mut Outbox) {
         for request in std::mem::take(&mut peer.down.requested) {
-            out.download.give_back(1);
+            self.take_back(peer, request.block, out);
             self.picker.give_up(request.block, peer.conn);
             peer.down.remember_cancelled(request.block);
         }
+    }
+
+    /// A request that will not be answered: what it held comes back.
+    fn take_back(&mut self, peer: &Peer, block: Block, out: &mut Outbox) {
+        out.download.give_back(self.id, 1);
+        self.refund(Way::Down, peer, u64::from(block.len()), out);
     }
 
     /// Takes all requests back and tells the peer.
@@ -344,7 +377,7 @@ impl Torrent {
     /// Another peer was faster with this block.
     pub fn cancel(&mut self, peer: &mut Peer, block: Block, now: Time, out: &mut Outbox) {
         if peer.down.take(block) {
-            out.download.give_back(1);
+            self.take_back(peer, block, out);
             // The picker has counted the block as received, and what else it asks of this peer stays its own.
             peer.down.remember_cancelled(block);
             peer.last_sent = now;
@@ -367,13 +400,18 @@ impl Torrent {
         }
         let patience = if self.picker.waits_for(peer.conn) { ALONE_TIMEOUT } else { SNUB_TIMEOUT };
         if silent >= patience {
-            peer.down.is_snubbed = true;
-            peer.down.is_slow_start = false;
-            self.cancel_all(peer, now, out);
-            self.release_in_transit(peer);
-            self.picker.disown(peer.conn);
+            self.snub(peer, now, out);
         }
         Ok(())
+    }
+
+    /// What it owes goes to others; it is asked for little until it sends something.
+    pub fn snub(&mut self, peer: &mut Peer, now: Time, out: &mut Outbox) {
+        peer.down.is_snubbed = true;
+        peer.down.is_slow_start = false;
+        self.cancel_all(peer, now, out);
+        self.release_in_transit(peer);
+        self.picker.disown(peer.conn);
     }
 
     /// The block in transit may be asked of others; what comes first counts.
@@ -392,7 +430,7 @@ impl Torrent {
         self.give_up_requests(peer, out);
         if let Some(Receiving { block, buffer: Some(buffer), is_asked, .. }) = peer.down.receiving.take() {
             out.pool.put(buffer);
-            out.download.give_back(1);
+            out.download.give_back(self.id, 1);
             if is_asked {
                 self.picker.give_up(block, peer.conn);
             }

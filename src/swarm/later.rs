@@ -85,7 +85,7 @@ impl Swarm {
 
     /// Requests and reads that waited for credits or a rate limit. Whoever was first last time is last now, so that
     /// all get their share of little.
-    fn top_up_all(&mut self, now: Time, out: &mut Outbox) {
+    pub(super) fn top_up_all(&mut self, now: Time, out: &mut Outbox) {
         let Swarm { torrent, peers, next_turn, .. } = self;
         let from = *next_turn;
         let next = peers.range(ConnId(from.0 + 1)..).next().or_else(|| peers.first_key_value());

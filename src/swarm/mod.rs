@@ -12,6 +12,7 @@ mod contacts;
 mod downloads;
 mod farewell;
 mod gossip;
+mod idle;
 pub mod known;
 mod later;
 mod messages;
@@ -21,6 +22,7 @@ mod peer;
 mod phases;
 pub mod picker;
 pub mod rarity;
+mod rates;
 mod routine;
 mod row;
 mod seek;
@@ -43,10 +45,13 @@ use self::farewell::Ending;
 use self::gossip::Gossip;
 pub use self::metadata::{Handover, Seeker};
 use self::peer::{Fault, Has, Peer, Stage};
+use self::rates::Rates;
 use self::torrent::{Phase, Setup, Torrent};
 use crate::base::limits::{READ_BLOCKS, READ_LEN};
 use crate::base::{ConnId, InfoHash, PeerId, Pool, Time, TorrentId};
-use crate::machine::{AddTorrent, Closed, Command, Completion, Input, Job, Machine, Note, Outbox, StoreSpec, Ways};
+use crate::machine::{
+    AddTorrent, Closed, Command, Completion, Input, Job, Machine, Note, Outbox, RateLimits, StoreSpec, Ways,
+};
 use crate::storage::Layout;
 
 /// Who we are to peers and trackers.
@@ -102,6 +107,7 @@ impl Swarm {
             sequential: add.sequential,
             recheck: add.recheck,
             prealloc: add.prealloc,
+            limits: add.limits,
         };
         let mut swarm = Swarm {
             us,
@@ -143,6 +149,18 @@ impl Swarm {
     /// Our port is known, or another.
     pub fn set_port(&mut self, port: u16) {
         self.us.port = port;
+    }
+
+    /// Other limits from now on.
+    pub fn set_limits(&mut self, limits: RateLimits) {
+        self.torrent.rates = Rates::new(limits);
+    }
+
+    /// Its turn to take from what torrents share.
+    pub fn take_turn(&mut self, now: Time, out: &mut Outbox) {
+        let before = out.commands.len();
+        self.top_up_all(now, out);
+        self.settle(before, now, out);
     }
 
     /// Everything is saved and told.

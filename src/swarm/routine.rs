@@ -112,6 +112,7 @@ impl Swarm {
             self.hang_up(conn, fault, now, out);
         }
         self.gossip(now, out);
+        self.watch_idle(now, out);
         self.make_room(now, out);
         if self.choker.next_round() <= now && self.torrent.may_serve() {
             self.choke_round(now, out);
@@ -137,7 +138,7 @@ impl Swarm {
             false => FULL_TIMEOUT,
         };
         let may_go = |peer: &&Peer| {
-            let waits_for_us = peer.up.is_starved && peer.up.wanted_count() > 0;
+            let waits_for_us = self.torrent.holds_back(peer, out);
             peer.is_open()
                 && leavers.contains(&peer.conn)
                 && !waits_for_us
@@ -161,7 +162,9 @@ impl Swarm {
         if others_wait && self.torrent.may_request() {
             self.replace_idlers(now, out);
         }
-        let idle = self.peers.values().filter(|peer| now.since(peer.last_block) >= FULL_TIMEOUT);
+        let is_idle =
+            |peer: &&Peer| now.since(peer.last_block) >= FULL_TIMEOUT && !self.torrent.holds_back(peer, out);
+        let idle = self.peers.values().filter(is_idle);
         if let Some(conn) = idle.min_by_key(|peer| peer.last_block).map(|peer| peer.conn) {
             self.hang_up(conn, Fault::NotNeeded("exchanges nothing and others wait"), now, out);
         }

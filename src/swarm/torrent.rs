@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use super::blame::Blame;
 use super::picker::Picker;
+use super::rates::Rates;
 use super::store::Store;
 use crate::base::rate::Rate;
 use crate::base::{Bitfield, Block, ConnId, Filled, Piece, StoreId, Time, TorrentId};
-use crate::machine::{DiskError, DiskErrorKind, Job, Level, Note, Opened, Outbox, StoreSpec};
+use crate::machine::{DiskError, DiskErrorKind, Job, Level, Note, Opened, Outbox, RateLimits, StoreSpec};
 use crate::metainfo::Metainfo;
 use crate::storage::{Partial, Resume};
 
@@ -87,8 +88,9 @@ pub struct Torrent {
     pub store: Store,
     pub blame: Blame,
     pub stats: Stats,
+    pub rates: Rates,
     pub later: Vec<Later>,
-    /// A rate limit holds something back until then.
+    /// Its own rate limit holds something back until then.
     pub throttled_until: Option<Time>,
     /// Unchoke slots that nobody uses, as of the last look.
     pub free_slots: usize,
@@ -130,6 +132,7 @@ pub struct Setup {
     /// It takes part in peer exchange.
     pub has_pex: bool,
     pub prealloc: bool,
+    pub limits: RateLimits,
 }
 
 /// Pieces with at least one wanted byte.
@@ -154,6 +157,7 @@ impl Torrent {
             store: Store::new(StoreId { torrent: setup.id, epoch: 0 }, now),
             blame: Blame::default(),
             stats: Stats::default(),
+            rates: Rates::new(setup.limits),
             later: Vec::new(),
             throttled_until: None,
             free_slots: 0,
@@ -173,7 +177,7 @@ impl Torrent {
         }
     }
 
-    /// A rate limit holds something back.
+    /// Its own rate limit holds something back.
     pub fn throttle(&mut self, until: Time) {
         self.throttled_until = Some(self.throttled_until.map_or(until, |earlier| earlier.min(until)));
     }
@@ -241,7 +245,7 @@ impl Torrent {
     }
 
     fn take_home(&mut self, blocks: Vec<Filled>, out: &mut Outbox) {
-        out.download.give_back(blocks.len() as u32);
+        out.download.give_back(self.id, blocks.len() as u32);
         for filled in blocks {
             out.pool.put(filled.buffer);
         }

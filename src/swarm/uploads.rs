@@ -6,9 +6,10 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use super::peer::{Fault, Peer};
+use super::rates::Way;
 use super::torrent::Torrent;
 use crate::base::address::unmapped;
-use crate::base::limits::{RUN_LEN, SEND_QUEUE_LEN, WANTED_MAX};
+use crate::base::limits::{IDLE_CREDIT_AGE, RUN_LEN, SEND_QUEUE_LEN, WANTED_MAX};
 use crate::base::rate::Rate;
 use crate::base::{BLOCK_LEN, Block, Geometry, Piece, Span, Time};
 use crate::machine::{Command, DiskError, Job, Outbox, Outgoing, Run};
@@ -39,7 +40,7 @@ pub struct Up {
     allowed: Vec<Piece>,
     /// When payload last left, or was queued where none waited.
     last_progress: Time,
-    /// Waits for a credit.
+    /// Waits for a credit or a rate limit.
     pub is_starved: bool,
 }
 
@@ -47,6 +48,12 @@ impl Up {
     /// Credits this peer holds.
     pub fn credits(&self) -> u32 {
         self.reading.len() as u32 + self.sending_count
+    }
+
+    /// Since when it takes nothing of what waits for it, if that is long.
+    pub fn idle_since(&self, now: Time) -> Option<Time> {
+        let is_idle = self.sending_count > 0 && now.since(self.last_progress) >= IDLE_CREDIT_AGE;
+        is_idle.then_some(self.last_progress)
     }
 
     /// Requests waiting.
@@ -182,17 +189,20 @@ impl Torrent {
         if !self.may_serve() {
             return;
         }
-        let allowance = out.up_limit.allowance(now);
-        if allowance == 0 {
+        let allowance = self.allowance(Way::Up, peer, now, out);
+        let credits = out.upload.room(self.id);
+        if credits == 0 {
+            out.upload.wait(self.id);
+        }
+        if allowance == 0 || credits == 0 {
             peer.up.is_starved = true;
-            return self.throttle(out.up_limit.ready_at(now));
+            return;
         }
         // Under a limit runs are short, so that everybody who waits gets a part of each helping.
-        let run_max = if out.up_limit.is_limited() { RUN_LIMITED } else { RUN_LEN };
+        let run_max = if self.is_limited(Way::Up, peer, out) { RUN_LIMITED } else { RUN_LEN };
         let len_max = u32::try_from(allowance).unwrap_or(run_max).min(run_max);
-        let run = peer.up.cut_run(out.upload.free(), len_max);
+        let run = peer.up.cut_run(credits, len_max);
         let (Some(first), Some(last)) = (run.first(), run.last()) else {
-            peer.up.is_starved = true;
             return;
         };
         let geometry: &Geometry = &self.metainfo.geometry;
@@ -200,9 +210,9 @@ impl Torrent {
             .block(first.piece().index(), first.begin(), last.end() - first.begin())
             .expect("requests that follow each other lie within their piece, and a run is no longer than a request");
         for _ in &run {
-            assert!(out.upload.take(), "a run is no longer than the free credits");
+            assert!(out.upload.take(self.id), "a run is no longer than the free credits");
         }
-        out.up_limit.spend(u64::from(whole.len()));
+        self.spend(Way::Up, peer, u64::from(whole.len()), out);
         peer.up.reading = run;
         out.job(Job::Read { store: self.store.id, conn: peer.conn, block: whole });
     }
@@ -223,7 +233,8 @@ impl Torrent {
         let run = match run {
             Ok(run) => run,
             Err(error) => {
-                out.upload.give_back(blocks.len() as u32);
+                self.refund(Way::Up, peer, u64::from(whole.len()), out);
+                out.upload.give_back(self.id, blocks.len() as u32);
                 for block in blocks {
                     self.refuse(peer, block.into(), out);
                 }
@@ -255,7 +266,7 @@ impl Torrent {
         peer.up.last_progress = now;
         peer.up.sending_count -= blocks;
         peer.up.sending_bytes -= bytes.min(peer.up.sending_bytes);
-        out.upload.give_back(blocks);
+        out.upload.give_back(self.id, blocks);
         peer.up.rate.add(now, bytes);
         self.stats.up.add(now, bytes);
         peer.last_sent = now;
@@ -272,7 +283,9 @@ impl Torrent {
     /// The connection is gone.
     pub fn abandon_uploads(&mut self, peer: &mut Peer, out: &mut Outbox) {
         // The credits of a run being read come back now; its completion finds nobody and gives none.
-        out.upload.give_back(peer.up.credits());
+        out.upload.give_back(self.id, peer.up.credits());
+        let reading_bytes: u64 = peer.up.reading.iter().map(|block| u64::from(block.len())).sum();
+        self.refund(Way::Up, peer, peer.up.sending_bytes + reading_bytes, out);
         peer.up.sending_count = 0;
         peer.up.sending_bytes = 0;
         peer.up.reading.clear();

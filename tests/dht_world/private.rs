@@ -36,6 +36,7 @@ fn hour(private: bool) -> (usize, Vec<SocketAddr>, Handshake, Vec<u8>) {
         prealloc: Default::default(),
         ways: Default::default(),
         peers_max: 50,
+        limits: Default::default(),
         recheck: false,
     };
     let mut now = Time(1_000_000);

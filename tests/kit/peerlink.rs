@@ -54,7 +54,12 @@ pub fn seed(torrents: &[PathBuf], dir: &Path, state: &Path) -> Command {
 
 /// A running seed whose torrents are all checked, and its address.
 pub fn start_seed(torrents: &[PathBuf], dir: &Path, state: &Path) -> (Child, SocketAddr) {
-    let mut child = Child::start("peerlink seed", seed(torrents, dir, state));
+    start_seed_with(torrents, seed(torrents, dir, state))
+}
+
+/// The same, from a command of [`seed`] with more words.
+pub fn start_seed_with(torrents: &[PathBuf], command: Command) -> (Child, SocketAddr) {
+    let mut child = Child::start("peerlink seed", command);
     let port = child.expect("port", |line| Event::of(line, "listening").map(|event| event.number("port")));
     for _ in torrents {
         child.expect("shared torrent", |line| Event::of(line, "complete").map(drop));

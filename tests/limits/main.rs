@@ -4,3 +4,6 @@
 mod kit;
 
 mod descriptors;
+mod fifty;
+mod leech;
+mod rates;

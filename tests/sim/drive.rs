@@ -278,6 +278,7 @@ impl World {
             | Note::Watch { .. }
             | Note::Listening { .. }
             | Note::Room { .. }
+            | Note::Limit { .. }
             | Note::Banned => {
                 panic!("[notes] {note:?} from a node")
             }

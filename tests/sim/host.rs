@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use peerlink::base::{ConnId, PeerId, Pool, StoreId, Time};
-use peerlink::machine::{Job, Machine, Outbox, Row};
+use peerlink::machine::{Job, Machine, Outbox, RateLimits, Row};
 use peerlink::node::Node;
 
 use crate::actor::Actor;
@@ -53,6 +53,7 @@ pub struct Task {
     pub trackers: Vec<Vec<String>>,
     pub sequential: bool,
     pub peers_max: usize,
+    pub limits: RateLimits,
     pub recheck: bool,
     pub announce_all: bool,
     pub prealloc: bool,
@@ -67,6 +68,7 @@ impl Task {
             trackers: Vec::new(),
             sequential: false,
             peers_max: 50,
+            limits: RateLimits::default(),
             recheck: false,
             announce_all: false,
             prealloc: false,

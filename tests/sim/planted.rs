@@ -111,7 +111,7 @@ impl Machine for Buggy {
         };
         self.node.handle(now, input, out);
         if lost {
-            out.download.take();
+            out.download.take(peerlink::base::TorrentId(0));
         }
         self.tamper(out);
     }

@@ -1,6 +1,6 @@
 //! The lives of a node's process: started, killed, without power, stopped.
 
-use peerlink::base::limiter::Limiter;
+use peerlink::base::shared_limit::SharedLimit;
 use peerlink::base::{Span, TorrentId, limits};
 use peerlink::machine::{AddTorrent, Closed, Input, Note, Outbox, Ways};
 use peerlink::node::bans;
@@ -27,12 +27,12 @@ impl World {
         node.stopped = None;
         let (download, upload, blocks) = node.purse;
         node.out = Outbox::new(seed, blocks, download, upload);
-        node.out.up_limit = Limiter::new(node.limits.0);
-        node.out.down_limit = Limiter::new(node.limits.1);
         if let Some(kept) = node.disk.kept.get(bans::FILE) {
             // Simulated time begins anew with no process: what a ban has left does not matter here.
             node.out.bans = Bans::decode(kept, Span::ZERO).expect("it was written whole");
         }
+        node.out.up_limit = SharedLimit::new(node.limits.0);
+        node.out.down_limit = SharedLimit::new(node.limits.1);
         node.machine = Some(maker(seed));
         let tasks = node.tasks.clone();
         if was_dark {
@@ -59,6 +59,7 @@ impl World {
                 peers_max: task.peers_max,
                 recheck: task.recheck,
                 ways: Ways::default(),
+                limits: task.limits,
             };
             self.input(host, Input::Note(Note::Add(Box::new(add))));
         }
