@@ -11,8 +11,8 @@ use crate::base::{Span, Time};
 const IGNORED: Span = Span::secs(300);
 /// Questions in a row, in seconds of the rate.
 const BURST_S: u32 = 10;
-/// Places of the table: sets by a keyed hash of the source, of a few slots each. 48 KiB.
-const SETS: usize = 512;
+/// Places of the table: sets by a keyed hash of the source, of a few slots each. 32 KiB.
+const SETS: usize = 256;
 const SLOTS: usize = 4;
 
 /// What a source has left, in thousandths of a question, and when that was.
