@@ -173,8 +173,13 @@ impl Swarm {
             return out.close(conn);
         }
         if self.peers.len() >= self.peers_max {
-            self.turned_away += 1;
-            return out.close(conn);
+            // Who is here is worth more than who may be somewhere.
+            let dials = self.peers.values().filter(|peer| matches!(peer.stage, Stage::Dialling));
+            let Some(dial) = dials.min_by_key(|peer| peer.since).map(|peer| peer.conn) else {
+                self.turned_away += 1;
+                return out.close(conn);
+            };
+            self.hang_up(dial, Fault::NotNeeded("gives its place to somebody who came"), now, out);
         }
         self.peers.insert(conn, Peer::new(conn, remote, false, self.torrent.metainfo.geometry.piece_count(), now));
     }

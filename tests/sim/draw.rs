@@ -120,7 +120,7 @@ fn links(world: &mut World) {
 fn trackers(world: &mut World) -> Vec<Vec<String>> {
     let mut tiers = Vec::new();
     for _ in 0..*world.rng.choice(&[0, 1, 1, 1, 2, 2]).expect("not empty") {
-        let tier = (0..world.rng.usize(1..=2)).map(|_| world.web.add(20)).collect();
+        let tier = (0..world.rng.usize(1..=3)).map(|_| tracker(world)).collect();
         tiers.push(tier);
     }
     for tracker in &mut world.web.trackers {
@@ -130,6 +130,19 @@ fn trackers(world: &mut World) -> Vec<Vec<String>> {
         tracker.tracker_id = world.rng.bool().then(|| "abc".to_string());
     }
     tiers
+}
+
+/// One of three over UDP, a few of those by address.
+fn tracker(world: &mut World) -> String {
+    match world.rng.u8(..12) {
+        0 => {
+            world.web.add(20);
+            let number = world.web.trackers.len() - 1;
+            format!("udp://{}/announce", crate::udp::addresses_of(number, 6969)[number % 2])
+        }
+        1..4 => world.web.add_udp(20),
+        _ => world.web.add(20),
+    }
 }
 
 fn torrents(world: &mut World, node_count: usize, trackers: &[Vec<String>]) {
@@ -236,6 +249,7 @@ fn task(world: &mut World, host: usize, torrent: usize, needs_peers: bool) -> Ta
     let few = if world.actors_stay { 20 } else { 4 };
     task.peers_max = *world.rng.choice(&[few, 20, 50]).expect("some");
     task.recheck = world.rng.u8(..12) == 0;
+    task.announce_all = world.rng.u8(..4) == 0;
     task.prealloc = world.rng.u8(..6) == 0;
     task
 }

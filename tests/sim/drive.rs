@@ -223,7 +223,7 @@ impl World {
             Command::SendTold { .. } | Command::Read { .. } | Command::Answer { .. } => {
                 panic!("[commands] nobody serves here")
             }
-            Command::SendDatagram { .. } => panic!("[commands] nobody speaks UDP yet"),
+            Command::SendDatagram { to, bytes } => self.send_datagram(host, to, bytes),
             Command::Close { conn } => {
                 if let Some(&(conn, side)) = self.hosts[host].conns.get(&conn) {
                     self.close(conn, side);

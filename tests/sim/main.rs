@@ -22,6 +22,7 @@ mod scenarios;
 mod support;
 mod tap;
 mod trace;
+mod udp;
 mod web;
 mod world;
 

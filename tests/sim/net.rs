@@ -64,12 +64,12 @@ impl World {
     }
 
     /// One way, without the time for the bytes.
-    fn delay(&mut self) -> Span {
+    pub fn delay(&mut self) -> Span {
         Span(self.links.delay_ms * 1000 + self.rng.u64(0..=self.links.jitter_ms * 1000))
     }
 
     /// When packets between the two pass again, if they do not now.
-    fn parted(&self, a: usize, b: usize) -> Option<Time> {
+    pub fn parted(&self, a: usize, b: usize) -> Option<Time> {
         self.parted.get(&(a.min(b), a.max(b))).copied().filter(|&until| until > self.now)
     }
 

@@ -116,7 +116,7 @@ impl World {
             let now = self.now;
             let node = self.node_mut(host);
             node.stop_asked = Some(now);
-            node.goodbyes = node.safety.events.open().collect();
+            node.goodbyes = node.safety.events.open(now).collect();
             let must = Step::MustBeStopped(host, self.hosts[host].process);
             self.plan(self.now + limits::STOP_TIMEOUT + Span::millis(50), must);
             self.input(host, Input::Stop);

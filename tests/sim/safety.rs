@@ -2,8 +2,10 @@
 //! on its disk.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::udp::Question;
 use peerlink::base::{BLOCK_LEN, ConnId, Filled, InfoHash, JobId, Piece, Span, Time, limits};
 use peerlink::machine::{Activity, Command, Completion, Input, Job, Outbox, Row};
 use peerlink::storage::{Layout, Place};
@@ -66,6 +68,7 @@ impl Safety {
             }
             Input::Closed { conn, .. } => self.hung_up(*conn),
             Input::Completed(completion) => self.completed(completion, disk),
+            Input::Datagram { from, bytes } => self.events.told(now, *from, bytes),
             _ => {}
         }
     }
@@ -234,6 +237,7 @@ impl Safety {
                 self.ledger_mut(store.torrent.0).forget_got(piece.index());
             }
             Command::Job(Job::Fetch { id, request }) => self.announces(*id, &request.url),
+            Command::SendDatagram { to, bytes } => self.sends_datagram(now, *to, bytes),
             _ => {}
         }
     }
@@ -327,6 +331,27 @@ impl Safety {
 
     fn announces(&mut self, id: JobId, url: &str) {
         let (tracker, query) = crate::web::parse_url(url).unwrap_or_else(|| panic!("[tracker] a strange URL: {url}"));
+        let (torrent, event) = self.announced(&query);
+        self.events.sent(id, torrent, tracker, event);
+    }
+
+    /// A question to a UDP tracker.
+    fn sends_datagram(&mut self, now: Time, to: SocketAddr, bytes: &[u8]) {
+        let Some(tracker) = crate::udp::tracker_at(to) else { return };
+        let question = Question::read(bytes).unwrap_or_else(|error| panic!("[tracker] a strange datagram: {error}"));
+        match question {
+            Question::Connect { .. } => self.events.connects(now, to),
+            // The same once more says what it said the first time.
+            Question::Announce { transaction, .. } if self.events.is_repeated(to, transaction) => {}
+            Question::Announce { transaction, query, .. } => {
+                let (torrent, event) = self.announced(&query);
+                self.events.asks(now, (torrent, tracker), (to, transaction), event);
+            }
+        }
+    }
+
+    /// An announce against the books; its torrent and event.
+    fn announced(&self, query: &BTreeMap<String, Vec<u8>>) -> (usize, String) {
         let number = |key: &str| -> u64 {
             let text = query.get(key).map(|value| String::from_utf8_lossy(value).into_owned()).unwrap_or_default();
             text.parse().unwrap_or_else(|_| panic!("[tracker] {key} is {text}"))
@@ -349,7 +374,7 @@ impl Safety {
             let received = ledger.earlier.0 + ledger.downloaded.1 > 0;
             assert!(received && !ledger.earlier.1, "[events] completed although nothing was missing at the start");
         }
-        self.events.sent(id, *torrent, tracker, event);
+        (*torrent, event)
     }
 
     fn under_way(&self, torrent: usize) -> u64 {

@@ -1,4 +1,5 @@
-//! Simulated HTTP trackers (BEP 3, 7, 12, 23) behind `Job::Fetch`, and names behind `Job::Resolve`.
+//! Simulated trackers: what they know, and how they answer over HTTP (BEP 3, 7, 12, 23) behind `Job::Fetch`; names
+//! behind `Job::Resolve`.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -50,6 +51,8 @@ pub struct Tracker {
     pub names_asker: bool,
     /// Hands out this `tracker id`.
     pub tracker_id: Option<String>,
+    /// Over UDP: who connected, with what id and until when.
+    pub connections: BTreeMap<SocketAddr, (u64, Time)>,
 }
 
 #[derive(Default)]
@@ -77,8 +80,15 @@ impl Web {
             dictionaries: false,
             names_asker: false,
             tracker_id: None,
+            connections: BTreeMap::new(),
         });
         format!("http://tracker{}.test:8080/announce", self.trackers.len() - 1)
+    }
+
+    /// The same over UDP.
+    pub fn add_udp(&mut self, interval_s: u64) -> String {
+        self.add(interval_s);
+        format!("udp://tracker{}.test:6969/announce", self.trackers.len() - 1)
     }
 }
 
@@ -129,7 +139,7 @@ impl World {
 
     /// The tracker has the announce in hand and answers.
     pub fn announce(&mut self, host: usize, process: u32, call: Call) {
-        let lies = self.lies_for(host);
+        let lies = reply(1, &self.lies_for(host), false, None);
         let tracker = &mut self.web.trackers[call.tracker];
         let mut wait = Span::millis(self.rng.u64(20..200));
         let (mut status, mut body) = (200, Vec::new());
@@ -142,7 +152,8 @@ impl World {
                 if let Temper::Slow(ms) = tracker.temper {
                     wait = Span::millis(ms);
                 }
-                body = tracker.answer(self.now, host, self.hosts[host].address, &call.query, &mut self.rng);
+                let peers = tracker.hear(self.now, host, self.hosts[host].address, &call.query, &mut self.rng);
+                body = reply(tracker.interval_s, &peers, tracker.dictionaries, tracker.tracker_id.as_deref());
             }
         }
         if self.hosts[host].process != process {
@@ -162,7 +173,7 @@ impl World {
     }
 
     /// Addresses that must not be dialled, that are not there, and the asker's own.
-    fn lies_for(&mut self, host: usize) -> Vec<u8> {
+    pub fn lies_for(&mut self, host: usize) -> Vec<SocketAddr> {
         let mut peers: Vec<SocketAddr> =
             ["127.0.0.1:22", "10.0.0.1:80", "192.168.1.1:80", "0.0.0.0:5", "224.0.0.1:9"]
                 .iter()
@@ -174,10 +185,16 @@ impl World {
         }
         peers.push(SocketAddr::from(([77, 1, 1, 1], 0)));
         peers.push(self.hosts[host].address);
-        reply(1, &peers, false, None)
+        peers
     }
 
     pub fn resolve(&mut self, host: usize, id: JobId, name: &str, port: u16) {
+        let tracker = name.strip_prefix("tracker").and_then(|rest| rest.strip_suffix(".test"));
+        if let Some(number) = tracker.and_then(|number| number.parse().ok()) {
+            let addresses = crate::udp::addresses_of(number, port).to_vec();
+            let wait = Span::millis(self.rng.u64(1..300));
+            return self.web_done(host, wait, Completion::Resolved { id, result: Ok(addresses) });
+        }
         let number = name.strip_prefix("host").and_then(|rest| rest.strip_suffix(".test"));
         let known = number.and_then(|number| number.parse::<usize>().ok()).and_then(|number| self.hosts.get(number));
         let ip: Option<IpAddr> = name.parse().ok().or(known.map(|host| host.address.ip()));
@@ -188,14 +205,15 @@ impl World {
 }
 
 impl Tracker {
-    fn answer(
+    /// Takes note of an announce; the peers to answer with.
+    pub fn hear(
         &mut self,
         now: Time,
         host: usize,
         address: SocketAddr,
         query: &BTreeMap<String, Vec<u8>>,
         rng: &mut fastrand::Rng,
-    ) -> Vec<u8> {
+    ) -> Vec<SocketAddr> {
         let text = |key: &str| String::from_utf8_lossy(query.get(key).map_or(b"", Vec::as_slice)).into_owned();
         let number = |key: &str| text(key).parse::<u64>().unwrap_or_else(|_| panic!("[tracker] no number: {key}"));
         let info_hash = query.get("info_hash").expect("[tracker] an announce has an info hash").clone();
@@ -221,7 +239,7 @@ impl Tracker {
         if event == "stopped" {
             peers.clear();
         }
-        reply(self.interval_s, &peers, self.dictionaries, self.tracker_id.as_deref())
+        peers
     }
 }
 

@@ -38,6 +38,8 @@ pub enum Event {
     Wake { host: usize, process: u32 },
     /// An actor's timer.
     Tick { host: usize },
+    /// A datagram arrives, if anybody is there.
+    Datagram { from: SocketAddr, to: SocketAddr, bytes: Vec<u8> },
     /// A tracker hears an announce.
     Announce { host: usize, process: u32, call: crate::web::Call },
     /// A step of the scenario.
@@ -229,6 +231,7 @@ impl World {
             Event::Deadline { host, process, at } => self.deadline(host, process, at),
             Event::Wake { host, process } => self.wake(host, process),
             Event::Tick { host } => self.tick_actor(host),
+            Event::Datagram { from, to, bytes } => self.datagram(from, to, &bytes),
             Event::Announce { host, process, call } => self.announce(host, process, call),
             Event::Step(step) => self.step(step),
         }

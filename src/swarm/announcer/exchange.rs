@@ -94,19 +94,24 @@ pub(super) struct Exchange {
     refused: Option<(String, SocketAddr)>,
 }
 
-/// What was asked in one family.
+/// What was asked in one family. Answers may take longer than the wait before something is asked again: every question
+/// that is still worth an answer is remembered.
 #[derive(Debug)]
 struct Ask {
     /// The first is being asked.
     addresses: VecDeque<SocketAddr>,
-    transaction: u32,
+    /// Transaction of every connect, at whatever address.
+    connect: u32,
     /// None while it connects.
     announce: Option<Announce>,
+    /// An announce with an earlier exchange's connection id that was not answered in time.
+    earlier: Option<(SocketAddr, u32)>,
 }
 
 /// An announce that was sent.
 #[derive(Debug)]
 struct Announce {
+    transaction: u32,
     bytes: Vec<u8>,
     /// Of the connection id in it.
     until: Time,
@@ -157,7 +162,8 @@ impl Exchange {
         addresses.sort_by_key(|address| turn.route.connection(*address, turn.now).is_none());
         let (v4, v6): (VecDeque<_>, VecDeque<_>) = addresses.into_iter().partition(SocketAddr::is_ipv4);
         for addresses in [v4, v6].into_iter().filter(|addresses| !addresses.is_empty()) {
-            let mut ask = Ask { addresses, transaction: 0, announce: None };
+            let connect = turn.out.rng.u32(..);
+            let mut ask = Ask { addresses, connect, announce: None, earlier: None };
             match ask.address().and_then(|to| turn.route.connection(to, turn.now)) {
                 Some((connection, until)) => {
                     ask.announce(connection, until, true, turn);
@@ -226,17 +232,19 @@ impl Exchange {
         let (transaction, answer) = Answer::parse(bytes, from.ip()).ok()?;
         let at = self.asks.iter().position(|ask| ask.is(from, transaction))?;
         let ask = &mut self.asks[at];
+        let is_connect = transaction == ask.connect;
         match (answer, &ask.announce) {
-            (Answer::Connected { connection }, None) => {
+            (Answer::Connected { connection }, None) if is_connect => {
                 let until = turn.now + CONNECTION_AGE;
                 turn.route.forget_connection(from);
                 turn.route.connections.push((from, connection, until));
+                ask.prefer(from);
                 ask.announce(connection, until, false, turn);
                 self.announced = true;
                 self.again = turn.now + self.wait;
                 None
             }
-            (Answer::Announced(reply), Some(_)) => {
+            (Answer::Announced(reply), _) if !is_connect => {
                 self.asks.remove(at);
                 if !std::mem::replace(&mut self.heard, true) {
                     turn.route.answered.clear();
@@ -245,7 +253,8 @@ impl Exchange {
                 self.end = self.end.min(turn.now + GRACE);
                 Some(Outcome::told(reply, from))
             }
-            // It may only have forgotten the connection.
+            // It may only have forgotten the connection; then another one is under way, or is asked for now.
+            (Answer::Failed(_), _) if ask.earlier == Some((from, transaction)) => None,
             (Answer::Failed(_), Some(Announce { is_reused: true, .. })) => {
                 turn.route.forget_connection(from);
                 ask.connect(turn);
@@ -300,29 +309,39 @@ impl Ask {
     }
 
     fn is(&self, from: SocketAddr, transaction: u32) -> bool {
-        self.address() == Some(from) && self.transaction == transaction
+        let is_announce = |sent: &Announce| self.address() == Some(from) && sent.transaction == transaction;
+        self.announce.as_ref().is_some_and(is_announce)
+            || self.earlier == Some((from, transaction))
+            || (self.connect == transaction && self.addresses.contains(&from))
+    }
+
+    /// This address answered.
+    fn prefer(&mut self, address: SocketAddr) {
+        while self.addresses.contains(&address) && self.address() != Some(address) {
+            self.addresses.rotate_left(1);
+        }
     }
 
     fn connect(&mut self, turn: &mut Turn<'_>) {
         self.announce = None;
-        self.transaction = turn.out.rng.u32(..);
-        self.send(udp_tracker::connect(self.transaction), turn.out);
+        self.send(udp_tracker::connect(self.connect), turn.out);
     }
 
     fn announce(&mut self, connection: u64, until: Time, is_reused: bool, turn: &mut Turn<'_>) {
-        self.transaction = turn.out.rng.u32(..);
-        let bytes = udp_tracker::announce(connection, self.transaction, turn.request, &turn.url.target());
+        let transaction = turn.out.rng.u32(..);
+        let bytes = udp_tracker::announce(connection, transaction, turn.request, &turn.url.target());
         self.send(bytes.clone(), turn.out);
-        self.announce = Some(Announce { bytes, until, is_reused });
+        self.announce = Some(Announce { transaction, bytes, until, is_reused });
     }
 
     /// The same once more while its connection lasts; otherwise from the start, at the next address.
     fn again(&mut self, turn: &mut Turn<'_>) {
         match &self.announce {
             Some(sent) if sent.until > turn.now && !sent.is_reused => self.send(sent.bytes.clone(), turn.out),
-            _ => {
+            sent => {
                 if let Some(address) = self.address() {
                     turn.route.forget_connection(address);
+                    self.earlier = sent.as_ref().map(|sent| (address, sent.transaction)).or(self.earlier);
                 }
                 self.addresses.rotate_left(1);
                 self.connect(turn);

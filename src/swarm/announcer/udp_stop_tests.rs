@@ -69,6 +69,38 @@ fn goodbyes_are_repeated_and_end_in_time() {
 }
 
 #[test]
+fn answers_may_take_longer_than_the_wait_before_it_asks_again() {
+    let mut w = world(&[&[URL]]);
+    let connect = one(w.start());
+    let put = w.connect(&connect, 1);
+    w.answer(&put, &reply(&[]));
+    w.now += Span::secs(70);
+    w.announcer.stop(w.now);
+    let connect = one(w.poll().1);
+    assert_eq!(one(w.wait(Span::millis(500))), connect);
+    w.now += Span::millis(100);
+    let put = w.connect(&connect, 2);
+    assert_eq!(announced(&put).event, Event::Stopped);
+    assert_eq!(one(w.wait(Span::millis(500))), put);
+    w.answer(&put, &reply(&[]));
+    assert!(w.announcer.is_quiet());
+
+    // With a connection that may be worn out both ways are open.
+    let mut w = world(&[&[URL]]);
+    let connect = one(w.start());
+    let put = w.connect(&connect, 1);
+    w.answer(&put, &reply(&[]));
+    w.announcer.stop(w.now);
+    let put = one(w.poll().1);
+    assert_eq!(announced(&put).event, Event::Stopped);
+    let connect = one(w.wait(Span::millis(500)));
+    assert_eq!(w.answer(&put, &Answer::Failed("who are you".into())), None);
+    assert_eq!(w.answer(&connect, &reply(&[])), None, "no answer to a connect");
+    w.answer(&put, &reply(&[]));
+    assert!(w.announcer.is_quiet());
+}
+
+#[test]
 fn stopping_waits_only_for_those_that_may_know_us() {
     let mut w = world(&[&[URL]]);
     w.start();

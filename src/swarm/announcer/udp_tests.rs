@@ -182,9 +182,7 @@ fn what_is_lost_is_asked_again_and_then_given_up() {
     let (waited, said, put) = w.sleep();
     assert_eq!((waited, said), (Span::secs(15), vec![]));
     let second = one(put);
-    assert_ne!(first.1.transaction, second.1.transaction);
-    assert_eq!(w.answer(&first, &Answer::Connected { connection: 1 }), None);
-    assert!(w.questions().is_empty(), "a late answer to what is no longer asked");
+    assert_eq!(first, second, "so that a late answer counts");
     let (waited, said, put) = w.sleep();
     assert_eq!((waited, put), (Span::secs(30), vec![]));
     assert_eq!(said, ["tracker udp://9.9.9.9:80: no reply within 45s"]);
