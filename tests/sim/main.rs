@@ -22,6 +22,7 @@ mod scenarios;
 mod support;
 mod tap;
 mod trace;
+mod tracking;
 mod udp;
 mod web;
 mod world;

@@ -6,7 +6,6 @@ use crate::actor::{Actor, Habit};
 use crate::host::{Host, Kind, Task, plain_node};
 use crate::lab::Before;
 use crate::support::Shape;
-use crate::web::Temper;
 use crate::world::{Step, World};
 
 const FAST: u64 = 2_000_000;
@@ -24,12 +23,12 @@ fn world_of(seed: u64, shape: Shape) -> World {
     world
 }
 
-fn world(seed: u64) -> World {
+pub fn world(seed: u64) -> World {
     world_of(seed, Shape::single("one.bin", 3_000_001, PIECE))
 }
 
 /// A node that wants the torrent and knows these hosts.
-fn leech(world: &mut World, known: &[usize]) -> usize {
+pub fn leech(world: &mut World, known: &[usize]) -> usize {
     let mut task = Task::new(0);
     for &host in known {
         let address = Host::address_of(host);
@@ -46,7 +45,7 @@ fn actor(world: &mut World, habit: Habit) -> usize {
     world.add_actor(FAST, FAST, actor)
 }
 
-fn secs(s: u64) -> Time {
+pub fn secs(s: u64) -> Time {
     Time::ZERO + Span::secs(s)
 }
 
@@ -121,6 +120,8 @@ fn corruption_matrix() {
         let known: Vec<usize> = [liars.as_slice(), &[0]].concat();
         let host = leech(&mut world, &known);
         world.run_to_completion(Time::ZERO);
+        // The digests that tell who lied may come after the news of completion.
+        world.run(world.now + Span::secs(2), |_| false);
         let row = &world.node(host).rows[&0];
         let proven = liars.iter().filter(|&&liar| the_actor(&world, liar).lied > 0).count();
         assert!(row.banned as usize <= proven, "case {case}: {proven} lied, {row:?}");
@@ -167,32 +168,6 @@ fn self_connection_and_dead_peers() {
     let dials = world.conns.iter().filter(|conn| conn.ends[0].host == host && conn.ends[1].host == host).count();
     assert!(dials <= 2, "it dialled itself {dials} times");
     world.close_down();
-}
-
-#[test]
-fn tracker_tiers_and_failover() {
-    for temper in [Temper::Dead, Temper::Silent, Temper::Failing, Temper::Busy, Temper::Garbage, Temper::Slow(60_000)]
-    {
-        let mut world = world(5);
-        let urls: Vec<String> = (0..3).map(|_| world.web.add(60)).collect();
-        world.web.trackers[0].temper = temper;
-        world.web.trackers[1].temper = temper;
-        let host = leech(&mut world, &[]);
-        for host in [0, host] {
-            world.node_mut(host).tasks[0].trackers =
-                vec![vec![urls[0].clone(), urls[1].clone()], vec![urls[2].clone()]];
-        }
-        world.run_to_completion(secs(100));
-        let events = |host: usize| -> Vec<String> {
-            let heard = world.web.trackers[2].heard.iter().filter(|heard| heard.host == host);
-            heard.map(|heard| heard.event.clone()).filter(|event| !event.is_empty()).collect()
-        };
-        assert_eq!(events(0), ["started"], "{temper:?}");
-        assert_eq!(events(host), ["started", "completed"], "{temper:?}");
-        world.close_down();
-        let stopped = world.web.trackers[2].heard.iter().filter(|heard| heard.event == "stopped").count();
-        assert_eq!(stopped, 2, "{temper:?}");
-    }
 }
 
 #[test]
