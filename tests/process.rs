@@ -23,6 +23,8 @@ mod magnets;
 mod prealloc;
 #[path = "process/proxy.rs"]
 mod proxy;
+#[path = "process/publishing.rs"]
+mod publishing;
 #[path = "process/resume.rs"]
 mod resume;
 #[path = "process/rig.rs"]

@@ -70,7 +70,7 @@ pub struct Taken {
 
 command! {
     /// Downloads torrents and verifies every piece. The same command goes on where an earlier one stopped.
-    #[argh(usage = "[OPTIONS] SOURCE...", note = "SOURCE is a .torrent file, `-` (standard input), a magnet link, an http(s) URL of a .torrent file, or an info hash.\nEvery option can also be an environment variable (PEERLINK_MAX_PEERS=50) or a key of the\nconfiguration file (max-peers = 50): see `peerlink config`.")]
+    #[argh(usage = "[OPTIONS] SOURCE...", note = "SOURCE is a .torrent file, `-` (standard input), a magnet link, an http(s) URL of a .torrent file, an\ninfo hash, or with --server a name or number of its index.\nEvery option can also be an environment variable (PEERLINK_MAX_PEERS=50) or a key of the\nconfiguration file (max-peers = 50): see `peerlink config`.")]
     Get, paths: #[argh(positional, arg_name = "SOURCE")] Vec<String>,
     /// folder to download to (default: the current one)
     #[argh(option, short = 'd')] dir: Option<String>,
@@ -78,6 +78,8 @@ command! {
     #[argh(option, short = 's')] select: Option<String>,
     /// list the files and exit
     #[argh(switch, short = 'l')] list: bool,
+    /// server whose index knows names and numbers, HOST[:PORT]
+    #[argh(option)] server: Option<String>,
     /// a peer to ask, HOST:PORT (repeatable)
     #[argh(option)] peer: Vec<String>,
     /// trackers instead of the torrent's own: URL,URL (repeatable; each is a tier)
@@ -156,6 +158,14 @@ command! {
     #[argh(option, short = 'd')] dir: Option<String>,
     /// where to write the torrent made of PATH
     #[argh(option, short = 'o')] output: Option<String>,
+    /// server of the group, HOST[:PORT]: tracker of what is made of PATH where no --tracker is given
+    #[argh(option)] server: Option<String>,
+    /// put it into the server's index
+    #[argh(switch)] publish: bool,
+    /// a few words for its entry there
+    #[argh(option)] description: Option<String>,
+    /// the server's password for publishing, where it wants one
+    #[argh(option)] password: Option<String>,
     /// a peer to connect to, HOST:PORT (repeatable)
     #[argh(option)] peer: Vec<String>,
     /// trackers: URL,URL (repeatable; each is a tier)
@@ -224,6 +234,8 @@ command! {
     #[argh(switch, short = 'f')] force: bool,
     /// trackers: URL,URL (repeatable; each is a tier)
     #[argh(option, short = 't')] tracker: Vec<String>,
+    /// server whose tracker is used where no --tracker is given, HOST[:PORT]
+    #[argh(option)] server: Option<String>,
     /// peers come from the trackers only (BEP 27)
     #[argh(switch)] private: bool,
     /// a comment for people
@@ -346,6 +358,64 @@ command! {
 }
 
 command! {
+    /// Lists what is published on a server, newest first, or what has all the words in its name or description.
+    #[argh(usage = "[OPTIONS] [WORD...]", note = "`peerlink get` takes the numbers and names.")]
+    Index, paths: #[argh(positional, arg_name = "WORD")] Vec<String>,
+    /// the server, HOST[:PORT] (default: this machine, port 9000)
+    #[argh(option)] server: Option<String>,
+    /// one JSON object per line and torrent
+    #[argh(switch, short = 'j')] json: bool,
+    /// say more (repeatable)
+    #[argh(switch, short = 'v')] verbose: u8,
+    /// configuration file (default: peerlink/peerlink.toml in $XDG_CONFIG_HOME)
+    #[argh(option, short = 'c')] config: Option<String>,
+}
+
+command! {
+    /// Puts torrents into a server's index. Seeding them is another matter: `peerlink seed --publish` does both.
+    #[argh(usage = "[OPTIONS] TORRENT...", note = "TORRENT is a .torrent file, `-` (standard input) or an http(s) URL of a .torrent file.")]
+    Publish, paths: #[argh(positional, arg_name = "TORRENT")] Vec<String>,
+    /// the server, HOST[:PORT] (default: this machine, port 9000)
+    #[argh(option)] server: Option<String>,
+    /// a few words for people, which searches find
+    #[argh(option)] description: Option<String>,
+    /// the server's password for publishing, where it wants one
+    #[argh(option)] password: Option<String>,
+    /// publish as an operator, NAME:PASSWORD
+    #[argh(option)] oper: Vec<String>,
+    /// print one JSON object for each
+    #[argh(switch, short = 'j')] json: bool,
+    /// say nothing but errors
+    #[argh(switch, short = 'q')] quiet: bool,
+    /// say more (repeatable)
+    #[argh(switch, short = 'v')] verbose: u8,
+    /// configuration file (default: peerlink/peerlink.toml in $XDG_CONFIG_HOME)
+    #[argh(option, short = 'c')] config: Option<String>,
+    /// folder for what is remembered between runs (default: peerlink in $XDG_STATE_HOME)
+    #[argh(option)] state_dir: Option<String>,
+}
+
+command! {
+    /// Takes a torrent out of a server's index: one that was published from here, or any as an operator.
+    #[argh(usage = "[OPTIONS] HASH|NAME|NUMBER")]
+    Unpublish, paths: #[argh(positional, arg_name = "HASH|NAME|NUMBER")] Vec<String>,
+    /// the server, HOST[:PORT] (default: this machine, port 9000)
+    #[argh(option)] server: Option<String>,
+    /// an operator of the server, NAME:PASSWORD
+    #[argh(option)] oper: Vec<String>,
+    /// print one JSON object
+    #[argh(switch, short = 'j')] json: bool,
+    /// say nothing but errors
+    #[argh(switch, short = 'q')] quiet: bool,
+    /// say more (repeatable)
+    #[argh(switch, short = 'v')] verbose: u8,
+    /// configuration file (default: peerlink/peerlink.toml in $XDG_CONFIG_HOME)
+    #[argh(option, short = 'c')] config: Option<String>,
+    /// folder for what is remembered between runs (default: peerlink in $XDG_STATE_HOME)
+    #[argh(option)] state_dir: Option<String>,
+}
+
+command! {
     /// Prints the effective settings and where each came from.
     #[argh(usage = "[OPTIONS]")]
     Config, paths: #[argh(positional)] Vec<String>,
@@ -369,6 +439,9 @@ pub enum Command {
     Verify,
     Magnet,
     Serve,
+    Index,
+    Publish,
+    Unpublish,
     Config,
 }
 
@@ -383,6 +456,9 @@ impl Command {
             Command::Verify => Verify::FLAGS,
             Command::Magnet => Magnet::FLAGS,
             Command::Serve => Serve::FLAGS,
+            Command::Index => Index::FLAGS,
+            Command::Publish => Publish::FLAGS,
+            Command::Unpublish => Unpublish::FLAGS,
             Command::Config => Config::FLAGS,
         };
         fields.iter().map(|field| field.replace('_', "-")).collect()
@@ -402,6 +478,9 @@ impl Command {
             Command::Verify => Verify::from_args(&name, args).map(Verify::taken),
             Command::Magnet => Magnet::from_args(&name, args).map(Magnet::taken),
             Command::Serve => Serve::from_args(&name, args).map(Serve::taken),
+            Command::Index => Index::from_args(&name, args).map(Index::taken),
+            Command::Publish => Publish::from_args(&name, args).map(Publish::taken),
+            Command::Unpublish => Unpublish::from_args(&name, args).map(Unpublish::taken),
             Command::Config => Config::from_args(&name, args).map(Config::taken),
         }
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::exit::{Exit, Failure};
 use super::hashing;
 use super::json::Object;
+use super::server::Server;
 use super::settings::{Settings, shown};
 use crate::base::limits;
 use crate::base::text::{harmless, size};
@@ -117,6 +118,13 @@ fn hash(found: &Found, piece_len: u32, console: &Console) -> Result<Vec<[u8; 20]
     }
 }
 
+/// The trackers that were named, else that of the group's server.
+fn tiers(settings: &Settings) -> Vec<Vec<String>> {
+    let named = settings.tiers("tracker");
+    let of_server = || Server::of(settings).map(|server| vec![server.announce()]).into_iter().collect();
+    if named.is_empty() { of_server() } else { named }
+}
+
 fn recipe(found: Found, piece_len: u32, hashes: Vec<[u8; 20]>, settings: &Settings) -> Recipe {
     let text = |name: &str| settings.text(name).map(str::to_string);
     let files = found.files.into_iter();
@@ -128,7 +136,7 @@ fn recipe(found: Found, piece_len: u32, hashes: Vec<[u8; 20]>, settings: &Settin
         files: files.collect(),
         piece_len,
         hashes,
-        tiers: settings.tiers("tracker"),
+        tiers: tiers(settings),
         private: settings.switch("private"),
         comment: text("comment"),
         created_by: Some(concat!("peerlink ", env!("CARGO_PKG_VERSION")).to_string()),

@@ -4,6 +4,7 @@ use super::enough::Enough;
 use super::exit::{Exit, Failure};
 use super::follow::Purpose;
 use super::run::{self, Item, Subject};
+use super::server::Server;
 use super::settings::{Environment, Settings};
 use super::source::{self, Source};
 use super::space::MinFree;
@@ -26,8 +27,9 @@ pub fn run(
         return Err(Failure::usage("--select chooses files of one torrent, and several are given"));
     }
     let state_dir = settings.state_dir(environment)?;
-    let sources: Vec<Source> =
-        sources.iter().map(|source| source::find(source, &state_dir)).collect::<Result<_, _>>()?;
+    let server = Server::of(settings);
+    let find = |source: &String| source::find(&source::looked_up(source, server.as_ref())?, &state_dir);
+    let sources: Vec<Source> = sources.iter().map(find).collect::<Result<_, _>>()?;
     if settings.switch("list") {
         return look(sources, true, settings, state_dir, console);
     }

@@ -6,7 +6,7 @@ use super::exit::Failure;
 use super::settings::Given;
 
 /// Names and duties, in the order of the help.
-const COMMANDS: [(&str, Command, &str); 8] = [
+const COMMANDS: [(&str, Command, &str); 11] = [
     ("get", Command::Get, "download torrents and verify every piece"),
     ("seed", Command::Seed, "share torrents, or any file or folder"),
     ("create", Command::Create, "make a .torrent file"),
@@ -14,26 +14,15 @@ const COMMANDS: [(&str, Command, &str); 8] = [
     ("verify", Command::Verify, "check data against a torrent, file by file"),
     ("magnet", Command::Magnet, "print a torrent's magnet link"),
     ("serve", Command::Serve, "run the meeting point of a group, on one port"),
+    ("index", Command::Index, "list what is published on a server, or search it"),
+    ("publish", Command::Publish, "put a torrent into a server's index"),
+    ("unpublish", Command::Unpublish, "take it out again"),
     ("config", Command::Config, "print the effective settings and where each came from"),
 ];
 
 /// Commands that come with later versions.
-const LATER: [&str; 14] = [
-    "chat",
-    "index",
-    "publish",
-    "unpublish",
-    "daemon",
-    "add",
-    "list",
-    "status",
-    "start",
-    "stop",
-    "remove",
-    "set",
-    "share",
-    "tracker",
-];
+const LATER: [&str; 11] =
+    ["chat", "daemon", "add", "list", "status", "start", "stop", "remove", "set", "share", "tracker"];
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -98,7 +87,7 @@ fn version() -> String {
 }
 
 fn top_help() -> String {
-    let commands: String = COMMANDS.iter().map(|(name, _, duty)| format!("  {name:<8}{duty}\n")).collect();
+    let commands: String = COMMANDS.iter().map(|(name, _, duty)| format!("  {name:<10}{duty}\n")).collect();
     format!(
         "Usage: peerlink COMMAND [OPTIONS] ...\n\n\
          BitTorrent for small Linux boxes.\n\n\
@@ -123,8 +112,9 @@ impl Command {
             Failure::usage(format!("{line} (`peerlink {name} --help` explains)"))
         })?;
         let (min, max) = match self {
-            Command::Get | Command::Seed => (1, usize::MAX),
-            Command::Create | Command::Show | Command::Verify | Command::Magnet => (1, 1),
+            Command::Get | Command::Seed | Command::Publish => (1, usize::MAX),
+            Command::Index => (0, usize::MAX),
+            Command::Create | Command::Show | Command::Verify | Command::Magnet | Command::Unpublish => (1, 1),
             Command::Serve | Command::Config => (0, 0),
         };
         let usage = |text: &str| Failure::usage(format!("{text} (`peerlink {name} --help` explains)"));

@@ -16,20 +16,24 @@ pub mod file;
 pub mod follow;
 pub mod get;
 pub mod hashing;
+pub mod index;
 pub mod invocation;
 pub mod json;
 pub mod magnet;
 pub mod progress;
+pub mod publish;
 pub mod run;
 pub mod seed;
 pub mod serve;
 mod serve_index;
+pub mod server;
 pub mod settings;
 pub mod show;
 pub mod sought;
 pub mod source;
 pub mod space;
 pub mod table;
+pub mod tokens;
 pub mod values;
 pub mod verify;
 
@@ -145,6 +149,9 @@ fn command(asked: &Invocation, settings: &Settings, console: &Console) -> Result
         Command::Config => config::run(settings, &environment, as_json, console),
         Command::Get => return get::run(&asked.paths, settings, &environment, console),
         Command::Seed => return seed::run(&asked.paths, settings, &environment, console),
+        Command::Index => return index::run(&asked.paths, settings, console),
+        Command::Publish => return publish::run(&asked.paths, settings, &environment, console),
+        Command::Unpublish => return publish::take_back(first, settings, &environment, console),
         Command::Serve => return serve::run(settings, &environment, console),
         Command::Create => return create::run(first, settings, console),
     }

@@ -4,14 +4,16 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::create;
 use super::exit::{Exit, Failure};
 use super::follow::Purpose;
 use super::run::{self, Item, Subject};
+use super::server::Server;
 use super::settings::{Environment, Origin, Settings, shown};
 use super::source::{self, Source};
+use super::{create, publish};
 use crate::base::limits;
 use crate::io::console::Console;
+use crate::metainfo::magnet::Magnet;
 
 /// Shares until somebody says stop.
 ///
@@ -33,10 +35,16 @@ pub fn run(
         return Err(Failure::usage("--output takes the torrent made of one file or folder"));
     }
     let dir = settings.path("dir")?.ok_or_else(|| Failure::usage("--dir: it is empty"))?;
+    let to_publish = settings.switch("publish");
+    let server = Server::of(settings);
+    if to_publish && server.is_none() {
+        return Err(Failure::usage("--publish needs a --server HOST[:PORT] to publish on"));
+    }
+    let index = server.filter(|_| to_publish);
     let mut items = Vec::new();
     for source in sources {
         items.push(if is_torrent(source) {
-            match source::find(source, &state_dir)? {
+            match find(source, index.as_ref(), &state_dir, settings, console)? {
                 Source::Torrent(metainfo, magnet) => {
                     let peers = magnet.map(|magnet| magnet.peers).unwrap_or_default();
                     Item { subject: Subject::Torrent(metainfo, peers), dir: dir.clone(), wanted: Vec::new() }
@@ -44,14 +52,34 @@ pub fn run(
                 Source::Link(..) => return Err(source::only_a_link(source)),
             }
         } else {
-            made_of(source, &state_dir, settings, console)?
+            made_of(source, index.as_ref(), &state_dir, settings, console)?
         });
     }
     run::run(Purpose::Seed, items, settings, state_dir, None, console)
 }
 
+/// Reads a torrent, and publishes it where that is wanted.
+fn find(
+    source: &str,
+    index: Option<&Server>,
+    state_dir: &Path,
+    settings: &Settings,
+    console: &Console,
+) -> Result<Source, Failure> {
+    let Some(server) = index.filter(|_| !Magnet::is_link(source)) else { return source::find(source, state_dir) };
+    let (bytes, metainfo) = source::read_bytes(source)?;
+    publish::publish(&bytes, server, state_dir, settings, console)?;
+    Ok(Source::Torrent(Arc::new(metainfo), None))
+}
+
 /// Makes a torrent of a path, and keeps it in the state folder or where `--output` says.
-fn made_of(path: &str, state_dir: &Path, settings: &Settings, console: &Console) -> Result<Item, Failure> {
+fn made_of(
+    path: &str,
+    index: Option<&Server>,
+    state_dir: &Path,
+    settings: &Settings,
+    console: &Console,
+) -> Result<Item, Failure> {
     let output = settings.path("output")?;
     let made = create::make(Path::new(path), settings, console)?;
     let target = match output {
@@ -66,6 +94,9 @@ fn made_of(path: &str, state_dir: &Path, settings: &Settings, console: &Console)
     // The same data makes the same torrent: its own file may be replaced.
     create::write(&target, &made, true)?;
     create::tell(&target, &made, settings, console);
+    if let Some(server) = index {
+        publish::publish(&made.bytes, server, state_dir, settings, console)?;
+    }
     Ok(Item { subject: Subject::Torrent(Arc::new(made.metainfo), Vec::new()), dir: made.dir, wanted: Vec::new() })
 }
 

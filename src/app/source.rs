@@ -7,7 +7,8 @@ use std::sync::Arc;
 use crossbeam_channel::bounded;
 
 use super::exit::{Exit, Failure};
-use super::sought;
+use super::server::Server;
+use super::{publish, sought};
 use crate::base::text::harmless;
 use crate::base::{InfoHash, JobId, Span, limits};
 use crate::io::statefile;
@@ -68,10 +69,42 @@ pub fn only_a_link(source: &str) -> Failure {
 /// # Errors
 /// Code 3 for what is no torrent or not there, 6 for a server that does not answer.
 pub fn read(source: &str) -> Result<Metainfo, Failure> {
+    read_bytes(source).map(|(_, metainfo)| metainfo)
+}
+
+/// As [`read`], with the .torrent itself.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_bytes(source: &str) -> Result<(Vec<u8>, Metainfo), Failure> {
     let shown = harmless(source);
     let bytes = bytes_of(source, &shown)?;
     let name = if source == "-" { "standard input" } else { &shown };
-    metainfo::parse::parse(&bytes).map_err(|refused| bad(name, &refused.to_string()))
+    let metainfo = metainfo::parse::parse(&bytes).map_err(|refused| bad(name, &refused.to_string()))?;
+    Ok((bytes, metainfo))
+}
+
+/// Looks names, numbers and hashes up in the index of a server: what it has becomes the URL of its .torrent, what
+/// is something else already stays.
+///
+/// # Errors
+/// Code 3 for a name that nothing has, 6 for a server that does not answer.
+pub fn looked_up(source: &str, server: Option<&Server>) -> Result<String, Failure> {
+    let is_known = source == "-" || source.contains("://") || Magnet::is_link(source);
+    if is_known || Path::new(source).symlink_metadata().is_ok() {
+        return Ok(source.to_string());
+    }
+    let hash = link(source)?.and_then(|magnet| magnet.info_hash);
+    match (server, hash) {
+        (None, Some(_)) => Ok(source.to_string()),
+        (None, None) => {
+            Err(bad(&harmless(source), "no such file (names and numbers of a server's index need --server HOST)"))
+        }
+        // Peers can be asked as well.
+        (Some(server), Some(info_hash)) if !server.has(info_hash).unwrap_or(false) => Ok(source.to_string()),
+        (Some(server), Some(info_hash)) => Ok(server.torrent_url(info_hash)),
+        (Some(server), None) => publish::one_of(source, server).map(|info_hash| server.torrent_url(info_hash)),
+    }
 }
 
 /// What `source` says where it is a magnet link or an info hash, and nothing that has a file of that name.

@@ -36,6 +36,8 @@ pub enum Kind {
     Globs,
     /// Lists of URLs, divided by commas; may be repeated.
     Urls,
+    /// A host, with a port or without.
+    Server,
     /// Names with passwords; may be repeated.
     Accounts,
 }
@@ -75,6 +77,7 @@ impl Kind {
             Kind::Addresses => values::bind(value).map(drop),
             Kind::Globs => Glob::parse(value).map(drop).map_err(|why| format!("`{value}`: {why}")),
             Kind::Urls => value.split(',').try_for_each(check_url),
+            Kind::Server => values::server(value).map(drop),
             // Not shown: it holds a password.
             Kind::Accounts => values::account(value).map(drop),
         }
@@ -173,6 +176,9 @@ pub const SETTINGS: &[Setting] = &[
     row("max-per-address", None, Kind::Count { min: 0, max: 1_000_000 }, "200", "a number"),
     row("flood", None, Kind::Count { min: 0, max: 1_000_000 }, "", "lines per second"),
     row("real-ip-header", None, Kind::Text, "", "the name of a header"),
+    row("server", None, Kind::Server, "", "a host such as box.lan or 192.0.2.1:9000"),
+    row("publish", None, Kind::Switch, "false", ""),
+    row("description", None, Kind::Text, "", "a text"),
     row("publish-by", None, Kind::Choice(&["anyone", "password"]), "anyone", "anyone or password"),
     row("password", None, Kind::Text, "", "a password"),
     row("oper", None, Kind::Accounts, "", "a name and a password, NAME:PASSWORD"),
@@ -224,6 +230,7 @@ mod tests {
             ("prealloc", "falloc"),
             ("prealloc", ""),
             ("publish-by", "everyone"),
+            ("server", "a:b"),
             ("oper", "name"),
         ];
         for (name, value) in bad {

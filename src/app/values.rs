@@ -86,6 +86,29 @@ pub fn peer(text: &str) -> Result<(String, u16), String> {
     Ok((host.to_string(), port))
 }
 
+/// The port of a server.
+pub const SERVER_PORT: u16 = 9000;
+
+/// `box.lan`, `192.0.2.1:9000`, `[::1]`: a host, and a port where another one than [`SERVER_PORT`] is meant.
+pub fn server(text: &str) -> Result<(String, u16), String> {
+    let bad = || format!("`{text}` is not HOST or HOST:PORT");
+    if let Ok(v6) = text.parse::<std::net::Ipv6Addr>() {
+        return Ok((v6.to_string(), SERVER_PORT));
+    }
+    let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((v6, rest)) => {
+            v6.parse::<std::net::Ipv6Addr>().map_err(|_| bad())?;
+            (v6, rest.strip_prefix(':').or(rest.is_empty().then_some("9000")).ok_or_else(bad)?)
+        }
+        None => {
+            let (host, port) = text.split_once(':').unwrap_or((text, "9000"));
+            (Some(host).filter(|host| is_host(host)).ok_or_else(bad)?, port)
+        }
+    };
+    let port: u16 = port.parse().map_err(|_| bad())?;
+    if port == 0 { Err(bad()) } else { Ok((host.to_string(), port)) }
+}
+
 /// `NAME:PASSWORD`. What is wrong is said without showing it.
 pub fn account(text: &str) -> Result<(String, String), String> {
     match text.split_once(':') {
@@ -188,7 +211,19 @@ mod tests {
     }
 
     #[test]
-    fn accounts() {
+    fn servers_and_accounts() {
+        for (text, host, port) in [
+            ("box.lan", "box.lan", 9000),
+            ("192.0.2.1:80", "192.0.2.1", 80),
+            ("::1", "::1", 9000),
+            ("[::1]", "::1", 9000),
+            ("[2001:db8::1]:7", "2001:db8::1", 7),
+        ] {
+            assert_eq!(server(text), Ok((host.to_string(), port)), "{text}");
+        }
+        for text in ["", ":9000", "a:", "a:0", "a:65536", "[::1]x", "[::1", "[a]:1", "http://a", "a b", "a/b"] {
+            assert!(server(text).is_err(), "{text}");
+        }
         assert_eq!(account("a:b:c"), Ok(("a".into(), "b:c".into())));
         assert!(account("secret").is_err_and(|why| !why.contains("secret")));
     }

@@ -46,6 +46,25 @@ pub fn size(bytes: u64) -> String {
     format!("{digits} {}", UNITS[unit])
 }
 
+/// `3 days`: how long ago, both in seconds since 1970. A box without a clock says nothing.
+pub fn ago(then_s: u64, now_s: u64) -> String {
+    /// No torrent here is older; a clock that says so was not set.
+    const CLOCK_SET_S: u64 = 1_577_836_800;
+    if then_s < CLOCK_SET_S {
+        return "–".into();
+    }
+    let s = now_s.saturating_sub(then_s);
+    let (count, unit) = match s {
+        0..60 => return "now".into(),
+        60..3600 => return format!("{} min", s / 60),
+        3600..86_400 => (s / 3600, "hour"),
+        86_400..2_419_200 => (s / 86_400, "day"),
+        2_419_200..31_536_000 => ((s / 2_629_800).max(1), "month"),
+        _ => (s / 31_536_000, "year"),
+    };
+    if count == 1 { format!("1 {unit}") } else { format!("{count} {unit}s") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,5 +90,23 @@ mod tests {
         for (bytes, text) in table {
             assert_eq!(size(bytes), text);
         }
+    }
+
+    #[test]
+    fn ages_are_short() {
+        let now = 1_700_000_000;
+        for (s, text) in [
+            (0, "now"),
+            (61, "1 min"),
+            (3600, "1 hour"),
+            (2 * 86_400, "2 days"),
+            (27 * 86_400, "27 days"),
+            (28 * 86_400, "1 month"),
+            (100 * 86_400, "3 months"),
+            (366 * 86_400, "1 year"),
+        ] {
+            assert_eq!(ago(now - s, now), text);
+        }
+        assert_eq!((ago(5, now), ago(now, 5)), ("–".into(), "now".into()));
     }
 }

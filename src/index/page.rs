@@ -5,14 +5,14 @@ mod html;
 
 use std::fmt::Write;
 
-use self::html::{ago, escaped, grouped};
+use self::html::{escaped, grouped};
 use super::catalog::{Listing, Query, Row, Sort};
 use super::entry::Entry;
 use super::publish::Published;
 use super::request::{Asset, Host};
 use super::{Carried, PublishBy, dressed};
 use crate::base::InfoHash;
-use crate::base::text::size;
+use crate::base::text::{ago, size};
 use crate::wire::http::Reply;
 use crate::wire::url::percent_encode;
 
@@ -288,15 +288,23 @@ fn address(query: &Query, sort: Sort, page: usize) -> String {
 }
 
 fn join(view: &View<'_>, page: &mut String) {
-    *page += "<section class=\"cards\"><article id=\"join\"><h2>Join</h2>\
-              <p>Open a magnet link with any BitTorrent program.</p>";
+    let place = escaped(view.host.map_or("THIS-SERVER", |host| host.text.as_str()));
+    let _ = write!(
+        page,
+        "<section class=\"cards\"><article id=\"join\"><h2>Join</h2>\
+         <p>Open a magnet link with any BitTorrent program, or take a name or a number from the list to peerlink:</p>\
+         <p><code class=\"line\" data-copy>peerlink get NAME --server {place}</code></p>"
+    );
     if let Some(host) = view.host.filter(|_| view.carried.is_some()) {
         *page += "<p>This server is also a tracker. Torrents of your own find their peers here with</p>";
         for url in [Some(host.announce()), host.announce_udp()].into_iter().flatten() {
             let _ = write!(page, "<p><code class=\"line\" data-copy>{}</code></p>", escaped(&url));
         }
     }
-    *page += "</article><article id=\"share\"><h2>Share</h2><p>A .torrent whose data you are seeding already:</p>\
+    *page += "</article><article id=\"share\"><h2>Share</h2><p>A file or folder, with peerlink:</p>";
+    let _ =
+        write!(page, "<p><code class=\"line\" data-copy>peerlink seed PATH --publish --server {place}</code></p>");
+    *page += "<p>Or a .torrent whose data you are seeding already:</p>\
               <form class=\"publish\" action=\"/torrents\" method=\"post\" enctype=\"multipart/form-data\">\
               <label>Torrent file, up to 2 MiB<input type=\"file\" name=\"file\" accept=\".torrent\" required></label>\
               <label>Name <span class=\"quiet\">(if not the torrent’s own)</span><input name=\"name\" maxlength=\"200\" autocomplete=\"off\"></label>\

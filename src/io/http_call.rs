@@ -1,4 +1,4 @@
-//! One HTTP GET over one connection that was made here, spoken by ureq: no redirects, no proxy, no compression, no
+//! One HTTP request over one connection that was made here, spoken by ureq: no redirects, no proxy, no compression, no
 //! connection kept, every read and write under one deadline.
 
 use std::io::{self, Read, Write};
@@ -7,7 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ureq::config::Config;
-use ureq::http::{HeaderMap, Uri};
+pub use ureq::http::Method;
+use ureq::http::{HeaderMap, Request, Uri};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport,
@@ -38,6 +39,22 @@ pub struct Call<'a> {
     pub roots: &'a Roots,
     /// Most bytes taken from the socket at once.
     pub read_max: usize,
+    pub ask: Ask<'a>,
+}
+
+/// What is asked of the URL.
+#[derive(Clone, Debug)]
+pub struct Ask<'a> {
+    pub method: Method,
+    /// Value of `Authorization`; empty for what the URL says.
+    pub authorization: &'a str,
+    /// The type and the bytes of what is sent along.
+    pub body: Option<(&'a str, &'a [u8])>,
+}
+
+impl Ask<'_> {
+    /// A plain GET.
+    pub const GET: Ask<'static> = Ask { method: Method::GET, authorization: "", body: None };
 }
 
 /// A reply, or where it leads.
@@ -73,12 +90,21 @@ impl Call<'_> {
         let agent = self.agent(stream, remote)?;
         let port = self.url.port.map_or(String::new(), |port| format!(":{port}"));
         let (scheme, host) = (self.url.scheme.name(), self.url.bracketed_host());
-        let mut request = agent.get(format!("{scheme}://{host}{port}{}", self.url.target()));
-        if !self.url.userinfo.is_empty() {
+        let mut request = Request::builder()
+            .method(self.ask.method.clone())
+            .uri(format!("{scheme}://{host}{port}{}", self.url.target()));
+        if !self.ask.authorization.is_empty() {
+            request = request.header("authorization", self.ask.authorization);
+        } else if !self.url.userinfo.is_empty() {
             let secret = base64(&crate::wire::url::percent_decode(&self.url.userinfo));
             request = request.header("authorization", format!("Basic {secret}"));
         }
-        let response = request.call().map_err(|e| self.text(e))?;
+        let malformed = |e: ureq::http::Error| format!("not a proper request: {e}");
+        let response = match self.ask.body {
+            Some((kind, bytes)) => agent.run(request.header("content-type", kind).body(bytes).map_err(malformed)?),
+            None => agent.run(request.body(()).map_err(malformed)?),
+        };
+        let response = response.map_err(|e| self.text(e))?;
         let status = response.status().as_u16();
         let headers = response.headers();
         check_lengths(headers, self.len_max)?;

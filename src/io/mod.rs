@@ -20,6 +20,7 @@ pub mod pieces;
 pub mod reactor;
 mod reserve;
 pub mod resident;
+pub mod server_call;
 pub mod shelf;
 pub mod signals;
 pub mod space;

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::http_call::{self, Call, Reply};
+use super::http_call::{self, Ask, Call, Reply};
 use super::names::{self, Lookup, Names};
 use super::on_demand::{Bounds, More, OnDemand};
 use crate::base::address::{self, Reach};
@@ -202,6 +202,7 @@ impl Fetcher {
                 timeout: request.timeout,
                 roots: &self.options.roots,
                 read_max: self.options.read_max,
+                ask: Ask::GET,
             };
             let reply = call.run(stream).map_err(|e| match hop {
                 // It took the connection and then all the time there was: the next one would fare no better.

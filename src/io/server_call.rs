@@ -1,0 +1,41 @@
+//! Asks a server that the user named, and waits for its answer. For commands that do nothing else meanwhile.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::time::{Duration, Instant};
+
+use super::http_call::{self, Call, Reply, Roots};
+pub use super::http_call::{Ask, Method};
+use crate::base::Span;
+use crate::wire::url::{Scheme, Url};
+
+/// A reply, whatever its status.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub body: Vec<u8>,
+}
+
+/// Asks `http://host:port` for `target`, a path with its query, and takes at most `len_max` bytes for an answer.
+///
+/// # Errors
+/// Why there is no answer, for people.
+pub fn ask(
+    (host, port): (&str, u16),
+    target: &str,
+    ask: Ask<'_>,
+    len_max: usize,
+    timeout: Span,
+) -> Result<Answer, String> {
+    let deadline = Instant::now() + Duration::from_micros(timeout.0);
+    let addresses: Vec<SocketAddr> =
+        (host, port).to_socket_addrs().map_err(|_| format!("no address is known for {host}"))?.collect();
+    let stream = http_call::connect(&addresses, deadline, timeout)?;
+    let (userinfo, host, path) = (String::new(), host.to_string(), target.to_string());
+    let url = Url { scheme: Scheme::Http, userinfo, host, port: Some(port), path };
+    let roots = Roots::default();
+    let call = Call { url: &url, len_max, deadline, timeout, roots: &roots, read_max: usize::MAX, ask };
+    match call.run(stream)? {
+        Reply::Body { status, body } => Ok(Answer { status, body }),
+        Reply::Redirect { .. } => Err("it answers with a redirect, so it is no peerlink server".into()),
+    }
+}
