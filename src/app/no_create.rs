@@ -10,6 +10,7 @@ use crate::metainfo::Metainfo;
 /// Never made here.
 pub struct Made {
     pub metainfo: Metainfo,
+    pub bytes: Vec<u8>,
     pub dir: PathBuf,
 }
 
