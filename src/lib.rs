@@ -21,9 +21,10 @@
 //! | `swarm` | one torrent's swarm: peers, picker, uploads, choker, announcer | base wire metainfo storage machine |
 //! | `dht` | the DHT node: routing tables, lookups, announces, answers | base wire metainfo storage machine |
 //! | `index` | a server's published torrents and its page | base wire metainfo storage machine |
-//! | `node` | the hallway: routes connections, deadlines and notes between machines | base wire metainfo storage machine swarm dht index |
+//! | `tracker` | a server's tracker: the only table of other people's peers, announces over HTTP and UDP | base wire machine |
+//! | `node` | the hallway: routes connections, deadlines and notes between machines | base wire metainfo storage machine swarm dht index tracker |
 //! | `io` | reactor, connections, workers, disk, files, hasher, web, console, clock | base wire metainfo storage machine |
-//! | `app` | commands, arguments, settings, start-up and exit codes | base wire metainfo storage machine swarm dht index node io |
+//! | `app` | commands, arguments, settings, start-up and exit codes | base wire metainfo storage machine swarm dht index tracker node io |
 //!
 //! # A server's web
 //!
@@ -61,4 +62,5 @@ pub mod metainfo;
 pub mod node;
 pub mod storage;
 pub mod swarm;
+pub mod tracker;
 pub mod wire;

@@ -5,6 +5,7 @@
 //! [`Outbox::rng`], seeded by the driver: same seed, same inputs, same commands. Every job but the fire-and-forget
 //! ones named so gets exactly one completion, in any order between different pieces.
 
+mod datagrams;
 mod notes;
 mod outbox;
 
@@ -16,6 +17,7 @@ use crate::base::{Block, ConnId, Filled, InfoHash, JobId, Piece, Pool, Span, Sto
 use crate::storage::{Layout, Record, Resume};
 use crate::wire::http::{Reply, Request};
 
+pub use self::datagrams::Datagrams;
 pub use self::notes::{Activity, AddTorrent, Level, Note, RateLimits, Row, SeekTorrent, Source, Ways};
 pub use self::outbox::Outbox;
 
@@ -139,14 +141,33 @@ pub enum Job {
     Fetch { id: JobId, request: Fetch },
     /// A name look-up; answered by [`Completion::Resolved`].
     Resolve { id: JobId, host: String, port: u16 },
-    /// Replace a file of the state folder, whole or not at all; answered by [`Completion::FileSaved`].
-    SaveFile { id: JobId, name: &'static str, bytes: Vec<u8> },
+    /// Replace a file of ours in the state folder, so that after a power cut there is the old or the new one; answered
+    /// by [`Completion::FileSaved`]. `name` is relative, of plain words and `/`; folders are made.
+    SaveFile { id: JobId, name: String, bytes: Vec<u8> },
+    /// Read such a file, at most `len_max` bytes; answered by [`Completion::FileLoaded`].
+    LoadFile { id: JobId, name: String, len_max: usize },
     /// As [`Job::SaveFile`], of a file among others of its kind; answered by [`Completion::Shelved`] when it is durable.
     Shelve { id: JobId, file: OnShelf, bytes: Vec<u8> },
     /// Takes a file off its shelf, durably; answered by [`Completion::Shelved`], also where there was none.
     Unshelve { id: JobId, file: OnShelf },
     /// Reads a file of a shelf; answered by [`Completion::Recalled`].
     Recall { id: JobId, file: OnShelf, len_max: usize },
+}
+
+impl Job {
+    /// The id of a job that has one; the others are known by their store.
+    pub fn id(&self) -> Option<JobId> {
+        match self {
+            Job::SaveFile { id, .. }
+            | Job::LoadFile { id, .. }
+            | Job::Shelve { id, .. }
+            | Job::Unshelve { id, .. }
+            | Job::Recall { id, .. }
+            | Job::Fetch { id, .. }
+            | Job::Resolve { id, .. } => Some(*id),
+            _ => None,
+        }
+    }
 }
 
 /// A file among others of its kind, in a folder of the state folder.
@@ -234,6 +255,11 @@ pub enum Completion {
         store: StoreId,
         result: Result<(), DiskError>,
     },
+    /// The bytes and how long ago they were saved; None: there is no such file.
+    FileLoaded {
+        id: JobId,
+        result: Result<Option<(Vec<u8>, Span)>, DiskError>,
+    },
     Fetched {
         id: JobId,
         result: Result<Fetched, String>,
@@ -255,6 +281,21 @@ pub enum Completion {
         id: JobId,
         result: Result<Vec<u8>, DiskError>,
     },
+}
+
+impl Completion {
+    /// The id of the job it ends, if that has one.
+    pub fn id(&self) -> Option<JobId> {
+        match self {
+            Completion::FileSaved { id, .. }
+            | Completion::FileLoaded { id, .. }
+            | Completion::Shelved { id, .. }
+            | Completion::Recalled { id, .. }
+            | Completion::Fetched { id, .. }
+            | Completion::Resolved { id, .. } => Some(*id),
+            _ => None,
+        }
+    }
 }
 
 /// A store that was opened.

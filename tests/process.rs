@@ -31,6 +31,8 @@ mod resume;
 mod rig;
 #[path = "process/serve.rs"]
 mod serve;
+#[path = "process/tracker.rs"]
+mod tracker;
 #[path = "process/tracker_events.rs"]
 mod tracker_events;
 #[path = "process/transfer.rs"]

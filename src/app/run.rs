@@ -268,7 +268,7 @@ fn print(say: Say, console: &Console) {
 }
 
 /// The first signal winds down, with a limit; the second one ends at once.
-pub(super) fn watch_signals(handle: Handle) -> Result<Arc<AtomicU8>, Failure> {
+fn watch_signals(handle: Handle) -> Result<Arc<AtomicU8>, Failure> {
     let seen = Arc::new(AtomicU8::new(0));
     let flag = seen.clone();
     let on_signal = move |signal: Signal| {

@@ -1,5 +1,6 @@
 //! The ground floor: small values that every other floor uses and that know nothing of protocols or I/O.
 
+pub mod access;
 pub mod address;
 pub mod bitfield;
 pub mod crc32c;
@@ -7,6 +8,7 @@ pub mod credits;
 pub mod geometry;
 pub mod glob;
 pub mod ids;
+pub mod keyed;
 pub mod limiter;
 pub mod limits;
 pub mod pool;

@@ -216,7 +216,7 @@ impl Dht {
             let [v4, v6] = &self.families;
             let bytes = saved::encode(&[v4.to_save(), v6.to_save()]);
             self.saving = Some(id);
-            out.job(Job::SaveFile { id, name: FILE, bytes });
+            out.job(Job::SaveFile { id, name: FILE.into(), bytes });
         }
     }
 

@@ -2,8 +2,8 @@
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-/// More than this is never needed here; a bigger limit stays what it is.
-const WANTED: u64 = 4096;
+/// More than this is never needed by a client; a bigger limit stays what it is.
+pub const WANTED: u64 = 4096;
 /// What to count with when the limit cannot be asked for.
 const FALLBACK: u64 = 256;
 
@@ -24,9 +24,10 @@ pub struct Room {
     pub conns: usize,
 }
 
-/// Divides what this process may have between payload files, of which `open_files` are wanted, and connections.
-pub fn divide(open_files: usize, torrents: usize) -> Room {
-    divided(raise(), open_files, torrents)
+/// Divides what this process may have between payload files, of which `open_files` are wanted, and connections;
+/// the limit is raised to `wanted` where it is lower.
+pub fn divide(wanted: u64, open_files: usize, torrents: usize) -> Room {
+    divided(raise(wanted), open_files, torrents)
 }
 
 fn divided(descriptors: usize, open_files: usize, torrents: usize) -> Room {
@@ -36,9 +37,9 @@ fn divided(descriptors: usize, open_files: usize, torrents: usize) -> Room {
 }
 
 /// Raises the soft `RLIMIT_NOFILE` towards the hard one where it is low; the limit that holds then comes back.
-fn raise() -> usize {
+fn raise(wanted: u64) -> usize {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return FALLBACK as usize };
-    let wanted = hard.min(WANTED);
+    let wanted = hard.min(wanted);
     let raised = soft < wanted && setrlimit(Resource::RLIMIT_NOFILE, wanted, hard).is_ok();
     usize::try_from(if raised { wanted } else { soft }).unwrap_or(usize::MAX)
 }

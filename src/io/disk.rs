@@ -11,6 +11,7 @@ use crossbeam_channel::Receiver;
 
 use super::files::{Folder, Table};
 use super::hasher::{HashJob, Hashers};
+use super::keep;
 use super::mailbox::Sender;
 use super::shelf::Shelf;
 use super::statefile;
@@ -111,7 +112,7 @@ impl Disk {
                 self.stores.remove(&store);
             }
             Job::SaveFile { id, name, bytes } => {
-                let result = statefile::replace(&options.state_dir, name, &bytes);
+                let result = keep::save(&options.state_dir, &name, &bytes);
                 self.mail.send(Completion::FileSaved { id, result });
             }
             Job::Keep { info_hash, bytes } => {
@@ -130,6 +131,10 @@ impl Disk {
             Job::Recall { id, file, len_max } => {
                 let result = Shelf::of(&options.state_dir, file.shelf).read(&file.name, len_max);
                 self.mail.send(Completion::Recalled { id, result });
+            }
+            Job::LoadFile { id, name, len_max } => {
+                let result = keep::load(&options.state_dir, &name, len_max);
+                self.mail.send(Completion::FileLoaded { id, result });
             }
             Job::Fetch { .. } | Job::Resolve { .. } => log::error!("a job for the web came to the disk"),
         }

@@ -21,6 +21,8 @@ const BACKLOG: i32 = 1024;
 pub struct Doors {
     pub tcp: Vec<TcpListener>,
     pub udp: Vec<UdpSocket>,
+    /// Of each of those, whether it is one of IPv4.
+    udp_v4: Vec<bool>,
     pub port: u16,
     /// For people: another port than usual was taken.
     pub remark: Option<String>,
@@ -47,9 +49,14 @@ impl Doors {
         }
     }
 
+    /// Whether the UDP socket at this place is one of IPv4.
+    pub fn is_v4(&self, at: usize) -> bool {
+        self.udp_v4.get(at).is_some_and(|is_v4| *is_v4)
+    }
+
     /// The UDP socket that can reach this address.
     pub fn udp_for(&self, to: SocketAddr) -> Option<&UdpSocket> {
-        self.udp.iter().find(|socket| socket.local_addr().is_ok_and(|local| local.is_ipv4() == to.is_ipv4()))
+        self.udp.iter().zip(&self.udp_v4).find(|(_, is_v4)| **is_v4 == to.is_ipv4()).map(|(socket, _)| socket)
     }
 }
 
@@ -75,7 +82,7 @@ fn open_at(bind: &[IpAddr], port: u16) -> Result<Doors, Failure> {
     let everywhere = [IpAddr::V6(Ipv6Addr::UNSPECIFIED), IpAddr::V4(Ipv4Addr::UNSPECIFIED)];
     let optional = bind.is_empty();
     let addresses = if optional { &everywhere } else { bind };
-    let mut doors = Doors { tcp: Vec::new(), udp: Vec::new(), port, remark: None };
+    let mut doors = Doors { tcp: Vec::new(), udp: Vec::new(), udp_v4: Vec::new(), port, remark: None };
     let mut first_error = None;
     for &ip in addresses {
         match open_pair(SocketAddr::new(ip, doors.port)) {
@@ -83,6 +90,7 @@ fn open_at(bind: &[IpAddr], port: u16) -> Result<Doors, Failure> {
                 doors.port = tcp.local_addr().map_or(doors.port, |local| local.port());
                 doors.tcp.push(tcp);
                 doors.udp.push(udp);
+                doors.udp_v4.push(ip.is_ipv4());
             }
             Err(error) => {
                 let taken = error.kind() == io::ErrorKind::AddrInUse;

@@ -16,6 +16,7 @@ use slab::Slab;
 
 use super::clock::{Clock, duration};
 use super::conn::Conn;
+use super::datagrams::Post;
 use super::descriptors;
 use super::listen::Doors;
 use super::mailbox::{Bell, Letter, Mailbox, mailbox};
@@ -54,6 +55,8 @@ pub struct Options {
     pub conns_max: Option<usize>,
     /// Torrents that are expected: each keeps descriptors of its own.
     pub torrents: usize,
+    /// Descriptors to ask for where the limit is lower.
+    pub descriptors: u64,
     /// Certificates and bounds of the web threads.
     pub web: web::Options,
 }
@@ -77,6 +80,7 @@ impl Options {
             mail_slots: MAIL_SLOTS,
             conns_max: None,
             torrents: 1,
+            descriptors: descriptors::WANTED,
             web: web::Options::default(),
         }
     }
@@ -172,6 +176,8 @@ pub(super) enum Queued {
 pub(super) struct Stage<'a> {
     pub machine: &'a mut dyn Machine,
     pub listener: &'a mut dyn FnMut(Note) -> Next,
+    /// Made when the first datagram comes; its lists are the kernel's and stay on one thread.
+    pub post: Option<Box<Post>>,
 }
 
 /// The loop and everything it owns.
@@ -229,7 +235,7 @@ impl Reactor {
         for (at, socket) in doors.udp.iter_mut().enumerate() {
             poll.registry().register(socket, Token(UDP + at), Interest::READABLE).map_err(trouble)?;
         }
-        let room = descriptors::divide(options.open_files, options.torrents);
+        let room = descriptors::divide(options.descriptors, options.open_files, options.torrents);
         let (open_files, conns_max) = (room.open_files, options.conns_max.unwrap_or(room.conns));
         let (sender, mailbox) = mailbox(Arc::clone(&bell), options.mail_slots);
         let workers = Workers::start(&options, open_files, &sender).map_err(trouble)?;
@@ -290,7 +296,7 @@ impl Reactor {
     /// # Errors
     /// When the operating system's poll fails: nothing can go on then.
     pub fn run(mut self, machine: &mut dyn Machine, listener: &mut dyn FnMut(Note) -> Next) -> io::Result<Ended> {
-        let mut stage = Stage { machine, listener };
+        let mut stage = Stage { machine, listener, post: None };
         let mut events = Events::with_capacity(EVENTS);
         let port = self.doors.port;
         self.feed(&mut stage, Input::Note(Note::Listening { port }));

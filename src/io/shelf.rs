@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::statefile::replace;
+use super::keep::replace;
 use super::trouble::Trouble;
 use crate::machine::{DiskError, DiskErrorKind};
 

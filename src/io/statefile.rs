@@ -1,10 +1,11 @@
 //! One torrent's state files: lock, snapshot, journal and part file, all in `<state-dir>/resume/`.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use super::keep::{self, private, replace};
 use super::lock::Lock;
 use super::trouble::Trouble;
 use crate::base::InfoHash;
@@ -121,39 +122,7 @@ pub fn kept_torrent(state_dir: &Path, info_hash: InfoHash) -> PathBuf {
 /// # Errors
 /// When the state folder cannot be written.
 pub fn keep_torrent(state_dir: &Path, info_hash: InfoHash, bytes: &[u8]) -> Result<(), DiskError> {
-    let folder = state_dir.join("torrents");
-    fs::create_dir_all(&folder).map_err(|error| Trouble::new("make", &folder, &error).into_error())?;
-    replace(&folder, &format!("{info_hash}.torrent"), bytes)
-}
-
-/// Replaces a file of a folder so that after a power cut there is the old or the new one.
-///
-/// # Errors
-/// When any step of it fails; the old one stays.
-pub fn replace(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), DiskError> {
-    let path = folder.join(name);
-    let new = folder.join(format!("{name}.new"));
-    let write = || -> io::Result<()> {
-        let mut file = private().write(true).create(true).truncate(true).open(&new)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&new, &path)?;
-        File::open(folder)?.sync_all()
-    };
-    write().map_err(|error| {
-        // A half-written one would only take space.
-        if let Err(error) = fs::remove_file(&new) {
-            log::debug!("cannot remove {}: {error}", new.display());
-        }
-        Trouble::new("write", &path, &error).into_error()
-    })
-}
-
-/// State is nobody else's business.
-fn private() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.mode(0o600);
-    options
+    keep::save(state_dir, &format!("torrents/{info_hash}.torrent"), bytes)
 }
 
 /// The journal, open for appending.

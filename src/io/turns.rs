@@ -1,19 +1,21 @@
 //! Bounded turns: what one connection or door may move per turn of the loop, so that none starves the others.
 
 use std::io::{self, Read};
+use std::os::fd::AsRawFd;
 
 use mio::Interest;
 use mio::event::Event;
 
 use super::conn::Conn;
+use super::datagrams::SLOTS;
 use super::reactor::{Queued, Reactor, Stage, TCP, UDP, WAKER};
 use crate::base::{ConnId, Span, limits};
 use crate::machine::{Closed, Input};
 
 /// Accepts per listener and turn.
 const ACCEPTS: usize = 16;
-/// Datagrams per socket and turn.
-const DATAGRAMS: usize = 32;
+/// Batches of datagrams per socket and turn.
+const BATCHES: usize = 4;
 /// First and longest wait before accepting is tried again when descriptors have run out.
 const BACKOFF_FIRST: Span = Span::millis(50);
 const BACKOFF_MAX: Span = Span::secs(1);
@@ -192,11 +194,11 @@ impl Reactor {
             }
         }
         for at in 0..self.udp_ready.len() {
-            for _ in 0..DATAGRAMS {
+            for _ in 0..BATCHES {
                 if !self.udp_ready[at] {
                     break;
                 }
-                self.receive_datagram(stage, at);
+                self.receive_datagrams(stage, at);
             }
         }
     }
@@ -253,21 +255,47 @@ impl Reactor {
         }
     }
 
-    fn receive_datagram(&mut self, stage: &mut Stage<'_>, at: usize) {
-        match self.doors.udp[at].recv_from(&mut self.scratch) {
-            Ok((len, from)) => {
-                let input = Input::Datagram { from, bytes: &self.scratch[..len] };
-                stage.machine.handle(self.clock.now(), input, &mut self.out);
+    /// One batch of datagrams; their answers leave together.
+    fn receive_datagrams(&mut self, stage: &mut Stage<'_>, at: usize) {
+        let now = self.clock.now();
+        let is_v4 = self.doors.is_v4(at);
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut post = stage.post.take().unwrap_or_default();
+        let fd = self.doors.udp[at].as_raw_fd();
+        let received = post.receive(fd, is_v4, &mut scratch, |from, bytes| {
+            stage.machine.handle(now, Input::Datagram { from, bytes }, &mut self.out);
+            if !self.out.commands.is_empty() {
                 self.carry_out(stage);
             }
+        });
+        match received {
+            Ok(count) => self.udp_ready[at] = count == SLOTS,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.udp_ready[at] = false,
             // An ICMP answer to an earlier datagram of ours, or the like.
             Err(error) => log::trace!("udp: {error}"),
         }
+        if !self.out.datagrams.is_empty() {
+            post.send(fd, is_v4, &self.out.datagrams);
+            self.out.datagrams.clear();
+        }
+        self.scratch = scratch;
+        stage.post = Some(post);
+    }
+
+    /// Datagrams that answer none.
+    fn send_datagrams(&mut self, stage: &mut Stage<'_>) {
+        let post = stage.post.get_or_insert_default();
+        for (at, socket) in self.doors.udp.iter().enumerate() {
+            post.send(socket.as_raw_fd(), self.doors.is_v4(at), &self.out.datagrams);
+        }
+        self.out.datagrams.clear();
     }
 
     /// What was queued in this turn of the loop leaves now, with one write per connection.
     pub(super) fn flush_dirty(&mut self, stage: &mut Stage<'_>) {
+        if !self.out.datagrams.is_empty() {
+            self.send_datagrams(stage);
+        }
         for key in std::mem::take(&mut self.dirty) {
             self.flush(key);
             self.list(key);
@@ -276,5 +304,5 @@ impl Reactor {
     }
 }
 
-/// A scratch shorter than a datagram would cut it.
-const _: () = assert!(limits::READ_LEN >= 65_536);
+/// No protocol here has datagrams that a slot would cut: the longest is a UDP tracker's answer with hundreds of peers.
+const _: () = assert!(limits::READ_LEN / SLOTS >= 8 * 1024);

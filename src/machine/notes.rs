@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::DiskError;
+use crate::base::access::Access;
 use crate::base::address::Reach;
 use crate::base::{Bitfield, InfoHash, Span, TorrentId};
 use crate::metainfo::Metainfo;
@@ -38,6 +39,8 @@ pub enum Note {
     Peers { info_hash: InfoHash, source: Source, reach: Reach, peers: Vec<SocketAddr> },
     /// Swarm to node to DHT: a peer has a DHT node at this address.
     DhtNode { address: SocketAddr },
+    /// Application to tracker: who may use it from now on.
+    Access(Box<Access>),
     /// Node to application: the state of a torrent.
     Row(Box<Row>),
     /// Node to application: everything wanted of this torrent is on disk, verified and saved.

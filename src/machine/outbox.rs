@@ -1,6 +1,6 @@
 //! Where a machine's effects go, and what the driver lends it: the purses and limits that all torrents share.
 
-use super::{Command, Job, Note};
+use super::{Command, Datagrams, Job, Note};
 use crate::base::credits::Credits;
 use crate::base::shared_limit::SharedLimit;
 use crate::base::{ConnId, JobId, Pool, Time, TorrentId};
@@ -10,6 +10,8 @@ use crate::storage::Bans;
 #[derive(Debug)]
 pub struct Outbox {
     pub commands: Vec<Command>,
+    /// Datagrams to send after these, from the socket of each address's family.
+    pub datagrams: Datagrams,
     pub pool: Pool,
     /// Requests in flight, of all torrents.
     pub download: Credits,
@@ -30,6 +32,7 @@ impl Outbox {
     pub fn new(seed: u64, pool_blocks: usize, download_credits: u32, upload_credits: u32) -> Outbox {
         Outbox {
             commands: Vec::new(),
+            datagrams: Datagrams::default(),
             pool: Pool::new(pool_blocks),
             download: Credits::new(download_credits),
             upload: Credits::new(upload_credits),

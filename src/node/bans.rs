@@ -42,7 +42,7 @@ impl BanKeeper {
         if self.due.take().is_some() {
             let (id, bytes) = (out.new_job(), out.bans.encode(now));
             self.saving = Some(id);
-            out.job(Job::SaveFile { id, name: FILE, bytes });
+            out.job(Job::SaveFile { id, name: FILE.into(), bytes });
         }
     }
 

@@ -2,11 +2,13 @@
 //! that `io` drives.
 
 pub mod bans;
+mod datagrams;
 mod deal;
 mod dht;
 mod front;
 mod hand;
 mod lobby;
+mod numbers;
 mod places;
 mod questions;
 mod server;
@@ -31,7 +33,6 @@ use crate::machine::{
 };
 use crate::storage::Bans;
 use crate::swarm::{Seeker, Swarm, Us};
-use crate::wire::udp_tracker;
 
 /// Who has a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -197,28 +198,6 @@ impl Node {
         out.close(conn);
     }
 
-    /// The UDP socket serves several protocols; the first byte tells them apart.
-    fn datagram(&mut self, from: SocketAddr, bytes: &[u8], now: Time, out: &mut Outbox) {
-        match bytes.first() {
-            None => {}
-            // The DHT's dictionaries.
-            Some(b'd') => {
-                let from = SocketAddr::new(from.ip(), from.port());
-                self.hand_dht(now, Input::Datagram { from, bytes }, out);
-            }
-            // µTP (type 0 to 4, version 1): not spoken yet.
-            Some(first) if first & 0x0f == 1 && first >> 4 <= 4 => {}
-            Some(_) => {
-                // A link-local address comes with its interface, which nobody names in a question.
-                let from = SocketAddr::new(from.ip(), from.port());
-                let transaction = udp_tracker::transaction_answered(bytes);
-                if let Some(id) = transaction.and_then(|transaction| self.questions.asker(from, transaction)) {
-                    self.hand(id, now, Input::Datagram { from, bytes }, out);
-                }
-            }
-        }
-    }
-
     fn completed(&mut self, completion: Completion, now: Time, out: &mut Outbox) {
         let id = match &completion {
             Completion::Fetched { id, .. } | Completion::Resolved { id, .. } => self.jobs.remove(id),
@@ -234,12 +213,12 @@ impl Node {
                 self.bans.saved(*id, result);
                 None
             }
-            Completion::Shelved { .. } | Completion::Recalled { .. } => {
-                return self.with_server(now, out, |server, out| server.sites.completed(completion, out));
-            }
+            Completion::Shelved { .. } | Completion::Recalled { .. } | Completion::FileLoaded { .. } => None,
         };
         if let Some(id) = id {
             self.hand(id, now, Input::Completed(completion), out);
+        } else if self.server.as_ref().is_some_and(|server| server.sites.waits_for(&completion)) {
+            self.with_server(now, out, |server, out| server.sites.completed(completion, now, out));
         } else {
             self.hand_dht(now, Input::Completed(completion), out);
         }
@@ -270,7 +249,9 @@ impl Node {
                 self.us.port = port;
                 self.torrents.values_mut().for_each(|torrent| torrent.set_port(port));
                 self.hand_dht(now, Input::Note(note), out);
+                self.with_server(now, out, |server, out| server.sites.start(port, now, out));
             }
+            Note::Access(_) => self.with_server(now, out, |server, out| server.sites.tell(note, now, out)),
             _ => {}
         }
     }
@@ -314,7 +295,7 @@ impl Node {
         for conn in self.lobby.clear() {
             self.turn_away(conn, out);
         }
-        self.with_server(now, out, |server, out| server.stop(out));
+        self.with_server(now, out, |server, out| server.stop(now, out));
         self.hand_all(|| Input::Stop, now, out);
         self.hand_dht(now, Input::Stop, out);
     }
@@ -324,10 +305,11 @@ impl Node {
         let Some(by) = self.stop_by else {
             return;
         };
-        let is_stopped =
-            self.torrents.values().all(Work::is_stopped) && self.dht.as_ref().is_none_or(Dht::is_stopped);
         self.bans.save(now, out);
-        let is_over = now >= by || (is_stopped && self.bans.is_quiet());
+        let is_served = self.server.as_ref().is_none_or(|server| server.sites.is_stopped());
+        let is_dht_over = self.dht.as_ref().is_none_or(Dht::is_stopped);
+        let are_saved = is_served && is_dht_over && self.bans.is_quiet();
+        let is_over = now >= by || (are_saved && self.torrents.values().all(Work::is_stopped));
         if is_over && !std::mem::replace(&mut self.is_stopped, true) {
             self.tell_rows(now, out);
             out.tell(Note::Stopped);

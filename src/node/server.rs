@@ -8,40 +8,37 @@ use super::{Node, Owner};
 use crate::base::{ConnId, Time};
 use crate::index::Index;
 use crate::machine::{Command, Outbox};
+use crate::tracker::Tracker;
 
 /// What a process that serves has besides its swarms.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Server {
     pub front: Front,
     pub sites: Sites,
 }
 
 impl Server {
-    pub fn new(options: FrontOptions) -> Server {
-        Server { front: Front::new(options), sites: Sites::default() }
-    }
-
-    /// With this index of torrents.
-    pub fn with_index(mut self, index: Index) -> Server {
-        self.sites.index = index;
-        self
+    pub fn new(options: FrontOptions, tracker: Tracker, index: Index) -> Server {
+        Server { front: Front::new(options), sites: Sites::new(tracker, index) }
     }
 
     pub(super) fn next_deadline(&self) -> Option<Time> {
-        self.front.next_deadline()
+        [self.front.next_deadline(), self.sites.next_deadline()].into_iter().flatten().min()
     }
 
     pub(super) fn on_deadline(&mut self, now: Time, out: &mut Outbox) {
         self.front.expire(now, out);
+        self.sites.on_deadline(now, out);
     }
 
     pub(super) fn check(&self) {
         self.front.check();
-        self.sites.index.check();
+        self.sites.check();
     }
 
-    pub(super) fn stop(&mut self, out: &mut Outbox) {
+    pub(super) fn stop(&mut self, now: Time, out: &mut Outbox) {
         self.front.clear(out);
+        self.sites.stop(now, out);
     }
 }
 
@@ -82,6 +79,13 @@ impl Node {
     /// What was queued for a guest has left.
     pub(super) fn sent_by_server(&mut self, conn: ConnId, now: Time, out: &mut Outbox) {
         self.with_server(now, out, |server, out| server.front.sent(conn, now, &mut server.sites, out));
+    }
+
+    /// A question to our tracker.
+    pub(super) fn asked_by_datagram(&mut self, from: SocketAddr, bytes: &[u8], now: Time, out: &mut Outbox) {
+        if let Some(server) = &mut self.server {
+            server.sites.datagram(from, bytes, now, out);
+        }
     }
 
     /// Lets the server do something, and takes note of what came out.

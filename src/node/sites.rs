@@ -4,9 +4,14 @@
 //! in [`Sites::body_max`] how long a body it takes, if any. The machine answers with [`Command::Answer`], at once or
 //! after a job; exactly once per request, within a minute. It sees neither sockets nor framing.
 
-use crate::base::{ConnId, Span, Time};
-use crate::index::Index;
-use crate::machine::{Command, Completion, Outbox};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use super::numbers;
+use crate::base::{ConnId, InfoHash, JobId, Time};
+use crate::index::{self, Index};
+use crate::machine::{Command, Completion, Input, Machine, Note, Outbox};
+use crate::tracker::Tracker;
 use crate::wire::http::{Head, Method, Reply, Request};
 
 /// Who answers.
@@ -15,6 +20,7 @@ enum Owner {
     /// The hallway itself.
     House,
     Index,
+    Tracker,
     /// Says what it was told, for tests of the front.
     #[cfg(test)]
     Echo,
@@ -24,23 +30,30 @@ enum Owner {
 }
 
 /// The machines of a server that answer requests.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Sites {
-    started: Time,
+    pub tracker: Tracker,
+    pub index: Index,
+    /// Who waits for a job.
+    jobs: BTreeMap<JobId, Owner>,
     /// Connections and requests, as last told by the front.
     pub traffic: (usize, u64),
-    pub index: Index,
 }
 
 impl Sites {
+    pub fn new(tracker: Tracker, index: Index) -> Sites {
+        Sites { tracker, index, jobs: BTreeMap::new(), traffic: (0, 0) }
+    }
+
     fn owner(path: &str) -> Option<Owner> {
         match path {
-            "/health" | "/stats" => Some(Owner::House),
+            "/health" | "/stats" | "/metrics" => Some(Owner::House),
             #[cfg(test)]
             "/echo" => Some(Owner::Echo),
             #[cfg(test)]
             "/later" => Some(Owner::Later),
-            path if Index::owns(path) => Some(Owner::Index),
+            _ if Tracker::owns(path) => Some(Owner::Tracker),
+            _ if Index::owns(path) => Some(Owner::Index),
             _ => None,
         }
     }
@@ -48,7 +61,7 @@ impl Sites {
     /// The longest body that may come with this request; None where none is wanted.
     pub fn body_max(&self, head: &Head<'_>) -> Option<usize> {
         match Sites::owner(head.path)? {
-            Owner::House => None,
+            Owner::House | Owner::Tracker => None,
             Owner::Index => self.index.body_max(head),
             #[cfg(test)]
             Owner::Echo | Owner::Later => Some(200_000),
@@ -57,21 +70,98 @@ impl Sites {
 
     /// Hands a request to whom it is for.
     pub fn ask(&mut self, conn: ConnId, request: &Request<'_>, now: Time, out: &mut Outbox) {
-        let reply = match Sites::owner(request.head.path) {
-            Some(Owner::House) => self.house(request, now),
-            Some(Owner::Index) => return self.index.ask(conn, request, &(), now, out),
+        let before = out.commands.len();
+        let owner = Sites::owner(request.head.path);
+        match owner {
+            Some(Owner::Tracker) => self.tracker.handle(now, Input::Request { conn, request }, out),
+            Some(Owner::Index) => self.index.ask(conn, request, &Counted(&self.tracker), now, out),
+            Some(Owner::House) => out.push(Command::Answer { conn, reply: self.house(request, now) }),
             #[cfg(test)]
-            Some(Owner::Echo) => Reply::new(200, "", request.body.to_vec()),
+            Some(Owner::Echo) => {
+                let reply = Reply::new(200, "", request.body.to_vec());
+                out.push(Command::Answer { conn, reply });
+            }
             #[cfg(test)]
-            Some(Owner::Later) => return,
-            None => Reply::text(404, "There is nothing here."),
-        };
-        out.push(Command::Answer { conn, reply });
+            Some(Owner::Later) => {}
+            None => out.push(Command::Answer { conn, reply: Reply::text(404, "There is nothing here.") }),
+        }
+        if let Some(owner) = owner {
+            self.note_jobs(owner, before, out);
+        }
     }
 
-    /// A job ended that a machine had started; who it was for is answered.
-    pub fn completed(&mut self, completion: Completion, out: &mut Outbox) {
-        self.index.completed(completion, out);
+    /// Takes note of the jobs among the commands from `from` on.
+    fn note_jobs(&mut self, owner: Owner, from: usize, out: &Outbox) {
+        for command in &out.commands[from..] {
+            if let Command::Job(job) = command
+                && let Some(id) = job.id()
+            {
+                self.jobs.insert(id, owner);
+            }
+        }
+    }
+
+    /// Lets the tracker do something.
+    fn hand(&mut self, now: Time, input: Input<'_>, out: &mut Outbox) {
+        let before = out.commands.len();
+        self.tracker.handle(now, input, out);
+        self.note_jobs(Owner::Tracker, before, out);
+    }
+
+    /// The doors are open at this port.
+    pub fn start(&mut self, port: u16, now: Time, out: &mut Outbox) {
+        self.tell(Note::Listening { port }, now, out);
+    }
+
+    /// Somebody says something to the machine it is for.
+    pub fn tell(&mut self, note: Note, now: Time, out: &mut Outbox) {
+        self.hand(now, Input::Note(note), out);
+    }
+
+    pub fn datagram(&mut self, from: SocketAddr, bytes: &[u8], now: Time, out: &mut Outbox) {
+        self.tracker.handle(now, Input::Datagram { from, bytes }, out);
+    }
+
+    /// Whether a machine here asked for this.
+    pub fn waits_for(&self, completion: &Completion) -> bool {
+        completion.id().is_some_and(|id| self.jobs.contains_key(&id))
+    }
+
+    /// A job ended that a machine had started.
+    pub fn completed(&mut self, completion: Completion, now: Time, out: &mut Outbox) {
+        let before = out.commands.len();
+        let Some(owner) = completion.id().and_then(|id| self.jobs.remove(&id)) else { return };
+        match owner {
+            Owner::Tracker => self.tracker.handle(now, Input::Completed(completion), out),
+            Owner::Index => _ = self.index.completed(completion, out),
+            Owner::House => {}
+            #[cfg(test)]
+            Owner::Echo | Owner::Later => {}
+        }
+        self.note_jobs(owner, before, out);
+    }
+
+    pub fn next_deadline(&self) -> Option<Time> {
+        self.tracker.next_deadline()
+    }
+
+    pub fn on_deadline(&mut self, now: Time, out: &mut Outbox) {
+        if self.tracker.next_deadline().is_some_and(|due| due <= now) {
+            self.hand(now, Input::Deadline, out);
+        }
+    }
+
+    pub fn stop(&mut self, now: Time, out: &mut Outbox) {
+        self.hand(now, Input::Stop, out);
+    }
+
+    pub fn is_stopped(&self) -> bool {
+        self.tracker.is_stopped()
+    }
+
+    pub fn check(&self) {
+        self.tracker.check();
+        self.index.check();
     }
 
     fn house(&self, request: &Request<'_>, now: Time) -> Reply {
@@ -80,13 +170,27 @@ impl Sites {
         }
         match request.head.path {
             "/health" => Reply::text(200, "ok"),
-            _ => Reply::json(200, self.stats(now)),
+            "/metrics" => {
+                let kind = "text/plain; version=0.0.4; charset=utf-8";
+                Reply::new(200, kind, numbers::metrics(now, self).into_bytes())
+            }
+            _ => Reply::json(200, numbers::json(now, self)),
         }
     }
+}
 
-    fn stats(&self, now: Time) -> String {
-        let uptime_s = now.since(self.started).0 / Span::secs(1).0;
-        let (connections, requests) = self.traffic;
-        format!("{{\"uptime_s\":{uptime_s},\"connections\":{connections},\"requests\":{requests}}}\n")
+/// What the tracker knows of peers, for the index.
+struct Counted<'a>(&'a Tracker);
+
+impl index::Swarms for Counted<'_> {
+    fn counts(&self, info_hash: InfoHash) -> Option<index::Counts> {
+        let counts = self.0.counts(&info_hash).unwrap_or_default();
+        Some(index::Counts { seeds: counts.seeds as u32, peers: counts.leechers as u32 })
+    }
+
+    fn carried(&self) -> Option<index::Carried> {
+        let (_, sums, torrents) = self.0.numbers();
+        let (seeds, peers) = (sums.seeds as u64, sums.leechers as u64);
+        Some(index::Carried { torrents: torrents as u64, seeds, peers })
     }
 }

@@ -275,6 +275,7 @@ impl Swarm {
                 | Completion::Fetched { .. }
                 | Completion::Resolved { .. }
                 | Completion::FileSaved { .. }
+                | Completion::FileLoaded { .. }
         );
         self.jobs_out -= u32::from(is_counted);
         let torrent = &mut self.torrent;
@@ -309,8 +310,8 @@ impl Swarm {
             Completion::Shelved { .. } | Completion::Recalled { .. } => {}
             Completion::Fetched { id, result } => self.contacts.fetched(id, result, now, out),
             Completion::Resolved { id, result } => self.resolved(id, result, now, out),
-            // The node's own.
-            Completion::FileSaved { .. } => {}
+            // Others'.
+            Completion::FileSaved { .. } | Completion::FileLoaded { .. } => {}
         }
         self.torrent.go_on_stopping(now, out);
     }

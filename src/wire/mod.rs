@@ -16,6 +16,7 @@ pub mod multipart;
 pub mod peer;
 pub mod pex;
 pub mod sniff;
+pub mod udp_answer;
 pub mod udp_tracker;
 pub mod url;
 pub mod ut_metadata;

@@ -18,6 +18,15 @@ pub const SCRAPE_MAX: usize = 74;
 /// Longest path and query that an announce may carry, so that its datagram is not cut into fragments.
 pub const TARGET_LEN: usize = 1000;
 
+/// First byte of every connection id that our tracker gives. What else comes to a UDP socket never begins so: DHT
+/// packets with `d`, uTP with a low half byte of 1, answers of trackers with 0.
+pub const ID_MARK: u8 = 0xc3;
+
+/// Whether a datagram is a question to our tracker: a connect, or anything with an id that may be ours.
+pub fn is_question(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&ID_MARK) || bytes.starts_with(&PROTOCOL_ID.to_be_bytes())
+}
+
 pub const CONNECT: u32 = 0;
 pub const ANNOUNCE: u32 = 1;
 pub const SCRAPE: u32 = 2;

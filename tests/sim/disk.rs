@@ -29,7 +29,7 @@ pub struct Disk {
     pub volumes: BTreeMap<InfoHash, Volume>,
     pub mood: Mood,
     /// Written whole and synced at once.
-    pub kept: BTreeMap<&'static str, Vec<u8>>,
+    pub kept: BTreeMap<String, Vec<u8>>,
     /// Remember what unsynced writes overwrote, so that a power cut can undo them.
     pub keeps_undo: bool,
     open: BTreeMap<StoreId, Arc<StoreSpec>>,
@@ -134,6 +134,7 @@ impl Disk {
             Job::Shelve { .. } | Job::Unshelve { .. } | Job::Recall { .. } => {
                 unreachable!("no machine here has a shelf")
             }
+            Job::LoadFile { id, .. } => vec![Completion::FileLoaded { id, result: Ok(None) }],
             Job::Fetch { .. } | Job::Resolve { .. } => unreachable!("not for the disk"),
         }
     }

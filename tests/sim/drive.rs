@@ -275,6 +275,7 @@ impl World {
             Note::Add(_)
             | Note::Seek(_)
             | Note::Keep { .. }
+            | Note::Access(_)
             | Note::Watch { .. }
             | Note::Listening { .. }
             | Note::Room { .. }

@@ -158,6 +158,7 @@ fn completion_kind(completion: &Completion) -> u64 {
         Completion::FileSaved { id, .. } => 10 + (id.0 << 8),
         Completion::Shelved { id, .. } => 11 + (id.0 << 8),
         Completion::Recalled { id, .. } => 12 + (id.0 << 8),
+        Completion::FileLoaded { id, .. } => 13 + (id.0 << 8),
     }
 }
 
@@ -182,5 +183,6 @@ fn job_kind(job: &Job) -> u64 {
         Job::Shelve { id, .. } => 14 + (id.0 << 8),
         Job::Unshelve { id, .. } => 15 + (id.0 << 8),
         Job::Recall { id, .. } => 16 + (id.0 << 8),
+        Job::LoadFile { id, .. } => 17 + (id.0 << 8),
     }
 }

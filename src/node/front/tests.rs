@@ -2,8 +2,12 @@
 
 use super::*;
 use crate::base::PeerId;
+use crate::base::access::Access;
+use crate::base::keyed::Secret;
+use crate::index::Index;
 use crate::machine::{Closed, Input, Machine};
 use crate::node::{Node, Server};
+use crate::tracker::{self, Tracker};
 
 /// A server whose connections are fed by hand.
 struct Bench {
@@ -28,7 +32,8 @@ impl Bench {
 
     fn with(options: FrontOptions) -> Bench {
         let mut node = Node::new(PeerId(*b"-PL0100-aaaaaaaaaaaa"), 1);
-        node.serve(Server::new(options));
+        let tracker = Tracker::new(tracker::Options::default(), Access::default(), Secret(1, 2));
+        node.serve(Server::new(options, tracker, Index::default()));
         let out = Outbox::new(1, 4, 4, 4);
         let mut bench =
             Bench { node, out, now: Time::ZERO, sent: Vec::new(), closed: Vec::new(), reads: true, owed: false };

@@ -1,0 +1,117 @@
+//! Files of ours in the state folder, read and replaced whole.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::trouble::Trouble;
+use crate::base::Span;
+use crate::machine::{DiskError, DiskErrorKind};
+
+/// Replaces a file so that after a power cut there is the old or the new one.
+///
+/// # Errors
+/// When any step of it fails; the old one stays.
+pub fn save(state_dir: &Path, name: &str, bytes: &[u8]) -> Result<(), DiskError> {
+    let path = place(state_dir, name)?;
+    let folder = path.parent().unwrap_or(state_dir);
+    fs::create_dir_all(folder).map_err(|error| Trouble::new("make", folder, &error).into_error())?;
+    replace(folder, name.rsplit('/').next().unwrap_or(name), bytes)
+}
+
+/// The same for a file in a folder that is there.
+///
+/// # Errors
+/// When any step of it fails; the old one stays.
+pub fn replace(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), DiskError> {
+    let path = folder.join(name);
+    let new = folder.join(format!("{name}.new"));
+    let write = || -> io::Result<()> {
+        let mut file = private().write(true).create(true).truncate(true).open(&new)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&new, &path)?;
+        File::open(folder)?.sync_all()
+    };
+    write().map_err(|error| {
+        // A half-written one would only take space.
+        if let Err(error) = fs::remove_file(&new) {
+            log::debug!("cannot remove {}: {error}", new.display());
+        }
+        Trouble::new("write", &path, &error).into_error()
+    })
+}
+
+/// A file's bytes, and how long ago they were written; None where it is not there.
+///
+/// # Errors
+/// When it cannot be read or is longer than it should be.
+pub fn load(state_dir: &Path, name: &str, len_max: usize) -> Result<Option<(Vec<u8>, Span)>, DiskError> {
+    let path = place(state_dir, name)?;
+    let read = || -> io::Result<(Vec<u8>, Span)> {
+        let file = File::open(&path)?;
+        let written = file.metadata()?.modified()?;
+        // A clock that was set back since makes the file new, not unreadable.
+        let age = SystemTime::now().duration_since(written).unwrap_or_default();
+        let mut bytes = Vec::new();
+        file.take(len_max as u64 + 1).read_to_end(&mut bytes)?;
+        if bytes.len() > len_max {
+            return Err(io::Error::other("it is longer than it should be"));
+        }
+        Ok((bytes, Span(u64::try_from(age.as_micros()).unwrap_or(u64::MAX))))
+    };
+    match read() {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Trouble::new("read", &path, &error).into_error()),
+    }
+}
+
+/// State is nobody else's business.
+pub fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.mode(0o600);
+    options
+}
+
+/// The path of a name, which stays below the state folder.
+fn place(state_dir: &Path, name: &str) -> Result<PathBuf, DiskError> {
+    let is_plain = |part: &str| {
+        let is_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        !part.is_empty() && !part.starts_with('.') && part.bytes().all(is_word)
+    };
+    if !name.split('/').all(is_plain) {
+        let text = format!("`{}` is no name for a file of ours", name.escape_debug());
+        return Err(DiskError { kind: DiskErrorKind::Other, text });
+    }
+    Ok(state_dir.join(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_saved_is_loaded() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(load(dir.path(), "a/b.c", 10), Ok(None));
+        save(dir.path(), "a/b.c", b"first").unwrap();
+        save(dir.path(), "a/b.c", b"second").unwrap();
+        let (bytes, age) = load(dir.path(), "a/b.c", 10).unwrap().unwrap();
+        assert_eq!(bytes, b"second");
+        assert!(age < Span::secs(60), "{age}");
+        assert!(load(dir.path(), "a/b.c", 5).unwrap_err().text.contains("longer"));
+        assert_eq!(fs::read_dir(dir.path().join("a")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn names_stay_below_the_state_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["", "/etc/x", "../x", "a/../x", "a//b", ".x", "a b", "a\0"] {
+            assert!(save(dir.path(), name, b"").is_err(), "{name:?}");
+            assert!(load(dir.path(), name, 1).is_err(), "{name:?}");
+        }
+    }
+}
