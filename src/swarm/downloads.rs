@@ -110,9 +110,10 @@ impl Down {
         (is_idle && self.credits() > 0).then_some(self.last_payload)
     }
 
-    /// The peer said how many requests it holds.
+    /// The peer said how many requests it holds. One less is asked for: transmission 3 refuses the last one it
+    /// promises, and tells so up to 10 s later.
     pub fn bound(&mut self, reqq: u32) {
-        self.reqq = reqq.clamp(1, 2000);
+        self.reqq = reqq.saturating_sub(1).clamp(1, 2000);
     }
 
     /// Whether blocks are on their way.
@@ -436,5 +437,19 @@ impl Torrent {
             }
         }
         self.picker.disown(peer.conn);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_request_a_peer_promises_to_hold_is_left_out() {
+        let mut down = Down::new(Time::ZERO);
+        for (told, held) in [(0, 1), (1, 1), (2, 1), (512, 511), (u32::MAX, 2000)] {
+            down.bound(told);
+            assert_eq!(down.reqq, held);
+        }
     }
 }
