@@ -23,7 +23,11 @@ impl Node {
             self.make_room(id, false, now, out);
         }
         while let Some(id) = self.places.next_dialler(now) {
-            self.ask(id, now, out, |swarm, out| swarm.dial(now, out));
+            let before = out.commands.len();
+            if let Some(work) = self.torrents.get_mut(&id) {
+                work.dial(now, |address| self.greetings.is_greeted(address), out);
+            }
+            self.take_note(id, before, now, out);
         }
     }
 

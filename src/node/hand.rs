@@ -1,5 +1,7 @@
 //! Hands inputs to torrents, and takes note of what came out and of what each waits for.
 
+use std::net::SocketAddr;
+
 use super::places::Wish;
 use super::work::Work;
 use super::{Node, Owner};
@@ -33,22 +35,29 @@ impl Node {
         let before = out.commands.len();
         if let Some(swarm) = self.torrents.get_mut(&id) {
             what(swarm, out);
-            self.note_commands(id, before, now, out);
-            self.refresh(id);
-            self.carry_notes(before, now, out);
+            self.take_note(id, before, now, out);
         }
+    }
+
+    /// Takes note of what came out of a swarm, from this command on.
+    pub(super) fn take_note(&mut self, id: TorrentId, from: usize, now: Time, out: &mut Outbox) {
+        self.note_commands(id, from, now, out);
+        self.refresh(id);
+        self.carry_notes(from, now, out);
     }
 
     /// Remembers whose the new connections, jobs and questions are.
     pub(super) fn note_commands(&mut self, id: TorrentId, from: usize, now: Time, out: &Outbox) {
         for command in &out.commands[from..] {
             match command {
-                Command::Connect { conn, .. } => {
-                    self.places.dials(*conn, id);
+                Command::Connect { conn, to } => {
+                    self.places.dials(*conn, id, is_far(*to), now);
+                    self.greetings.begin(*conn, *to);
                     self.owners.insert(*conn, Owner::Swarm(id));
                 }
                 Command::Close { conn } => {
                     self.places.gone(*conn);
+                    self.greetings.end(*conn);
                     self.owners.remove(conn);
                 }
                 Command::Job(Job::Fetch { id: job, .. } | Job::Resolve { id: job, .. }) => {
@@ -68,7 +77,7 @@ impl Node {
     pub(super) fn refresh(&mut self, id: TorrentId) {
         self.refresh_deadline(id);
         let dial = self.torrents.get(&id).and_then(Work::next_dial);
-        let wish = dial.map(|(due, address)| Wish { due, is_far: reach(address.ip()) == Reach::Global });
+        let wish = dial.map(|(due, address)| Wish { due, is_far: is_far(address) });
         self.places.wish(id, wish);
     }
 
@@ -87,4 +96,9 @@ impl Node {
             }
         }
     }
+}
+
+/// Whether the way to it leaves the local network.
+fn is_far(address: SocketAddr) -> bool {
+    reach(address.ip()) == Reach::Global
 }

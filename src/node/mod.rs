@@ -6,6 +6,7 @@ mod datagrams;
 mod deal;
 mod dht;
 mod front;
+mod greetings;
 mod hand;
 mod lobby;
 mod numbers;
@@ -20,6 +21,7 @@ use std::net::SocketAddr;
 
 use self::bans::BanKeeper;
 pub use self::front::FrontOptions;
+use self::greetings::Greetings;
 use self::lobby::Lobby;
 use self::places::Places;
 use self::questions::Questions;
@@ -52,6 +54,7 @@ pub struct Node {
     places: Places,
     /// When somebody's turn comes to move payload under a rate limit.
     next_turn_at: Option<Time>,
+    greetings: Greetings,
     server: Option<Box<Server>>,
     /// Who asked for a fetch or a look-up.
     jobs: BTreeMap<JobId, TorrentId>,
@@ -81,6 +84,7 @@ impl Node {
             lobby: Lobby::default(),
             places: Places::default(),
             next_turn_at: None,
+            greetings: Greetings::default(),
             server: None,
             jobs: BTreeMap::new(),
             questions: Questions::default(),
@@ -151,7 +155,10 @@ impl Node {
 
     fn received(&mut self, conn: ConnId, bytes: &[u8], now: Time, out: &mut Outbox) {
         match self.owners.get(&conn) {
-            Some(Owner::Swarm(id)) => self.hand(*id, now, Input::Received { conn, bytes }, out),
+            Some(&Owner::Swarm(id)) => {
+                self.greetings.end(conn);
+                self.hand(id, now, Input::Received { conn, bytes }, out);
+            }
             Some(Owner::Lobby) => self.received_in_lobby(conn, bytes, now, out),
             Some(Owner::Server) => self.received_by_server(conn, bytes, now, out),
             None => out.close(conn),
@@ -361,6 +368,7 @@ impl Machine for Node {
             Input::Closed { conn, .. } => match self.owners.remove(&conn) {
                 Some(Owner::Swarm(id)) => {
                     self.places.gone(conn);
+                    self.greetings.end(conn);
                     self.hand(id, now, input, out);
                 }
                 Some(Owner::Lobby) => self.lobby.remove(conn),
@@ -422,6 +430,7 @@ impl Machine for Node {
         self.lobby.check();
         self.places.check();
         self.dht.iter().for_each(Dht::check);
+        self.greetings.check();
         self.questions.check();
         self.server.iter().for_each(|server| server.check());
     }

@@ -137,9 +137,12 @@ impl Places {
         self.taken.insert(conn, Place { torrent, side: Side::Inbound });
     }
 
-    /// A torrent dials.
-    pub fn dials(&mut self, conn: ConnId, torrent: TorrentId) {
+    /// A torrent dials an address, which may leave the local network.
+    pub fn dials(&mut self, conn: ConnId, torrent: TorrentId, is_far: bool, now: Time) {
         self.half_open_count += 1;
+        if is_far {
+            self.dials_full_at = self.dials_full_at.max(now) + DIAL_SPACE;
+        }
         self.taken.insert(conn, Place { torrent, side: Side::HalfOpen });
     }
 
@@ -250,7 +253,7 @@ impl Places {
         }
     }
 
-    /// The next torrent after the one whose turn was last, and the account of its dial.
+    /// The next torrent after the one whose turn was last.
     fn take_turn(&mut self, now: Time) -> Option<TorrentId> {
         let may_leave = self.dials_full_at <= now + DIAL_BURST;
         let after = |set: &BTreeSet<TorrentId>| {
@@ -261,9 +264,6 @@ impl Places {
         let rank = |torrent: &TorrentId| (*torrent <= self.last, *torrent);
         let torrent = [after(&self.near), far].into_iter().flatten().min_by_key(rank)?;
         self.last = torrent;
-        if Some(torrent) == far {
-            self.dials_full_at = self.dials_full_at.max(now) + DIAL_SPACE;
-        }
         Some(torrent)
     }
 
@@ -292,7 +292,8 @@ mod tests {
         let mut turns = Vec::new();
         while let Some(torrent) = places.next_dialler(at) {
             *next_conn += 1;
-            places.dials(ConnId(*next_conn), torrent);
+            let is_far = places.wishes.get(&torrent).is_some_and(|wish| wish.is_far);
+            places.dials(ConnId(*next_conn), torrent, is_far, at);
             places.check();
             turns.push(torrent.0);
         }

@@ -92,11 +92,11 @@ impl Work {
         }
     }
 
-    /// Its turn to dial, once.
-    pub fn dial(&mut self, now: Time, out: &mut Outbox) {
+    /// Its turn to dial, once; see [`Swarm::dial`].
+    pub fn dial(&mut self, now: Time, is_greeted: impl Fn(SocketAddr) -> bool, out: &mut Outbox) {
         match self {
-            Work::Search(seeker) => seeker.dial(now, out),
-            Work::Swarm(swarm) => swarm.dial(now, out),
+            Work::Search(seeker) => seeker.dial(now, is_greeted, out),
+            Work::Swarm(swarm) => swarm.dial(now, is_greeted, out),
         }
     }
 

@@ -8,7 +8,7 @@ use super::known::{Known, Source};
 use super::seek::Seek;
 use crate::base::address::{Reach, may_dial};
 use crate::base::{InfoHash, JobId, Time, TorrentId};
-use crate::machine::{Fetched, Job, Level, Note, Outbox};
+use crate::machine::{Closed, Fetched, Job, Level, Note, Outbox};
 
 /// Addresses believed of one name.
 const ADDRESSES_PER_NAME: usize = 8;
@@ -48,6 +48,16 @@ impl Contacts {
     pub fn look(&mut self, is_short: bool, now: Time, out: &mut Outbox) {
         if let Some(seek) = &mut self.seek {
             seek.look(is_short, now, out);
+        }
+    }
+
+    /// A connection is lost that was `dialled`; `has_answered`: with a handshake. Before [`Known::ended`], for what the
+    /// other side is not to blame for.
+    pub fn lost(&mut self, now: Time, dialled: Option<SocketAddr>, reason: Closed, has_answered: bool) {
+        match (dialled, reason) {
+            (Some(address), Closed::NoDescriptor) => self.known.put_back(now, address),
+            (Some(address), Closed::ByPeer | Closed::Error) if !has_answered => self.known.shut_out(now, address),
+            _ => {}
         }
     }
 

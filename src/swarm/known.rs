@@ -44,6 +44,10 @@ const REDIAL_PERSON: Span = Span::secs(1);
 const REDIAL_USEFUL: Span = Span::secs(5);
 /// Addresses kept of a source that anybody can feed.
 const GOSSIP_MAX: usize = KNOWN_MAX / 2;
+/// Wait before an address is dialled again that hung up on us at once, the first time.
+const REDIAL_SHUT_OUT: Span = Span::secs(2);
+/// Wait before an address is dialled that another torrent is dialling: a handshake and its answer.
+const REDIAL_GREETED: Span = Span::millis(500);
 
 #[derive(Debug)]
 pub struct Known {
@@ -148,8 +152,18 @@ impl Known {
         self.due.first().map(|(due, _, address)| (*due, *address))
     }
 
-    /// An address to dial now; it counts as dialled.
-    pub fn take_due(&mut self, now: Time) -> Option<SocketAddr> {
+    /// An address to dial now; it counts as dialled. What another torrent is dialling (`is_greeted`) comes later.
+    pub fn take_due(&mut self, now: Time, is_greeted: impl Fn(SocketAddr) -> bool) -> Option<SocketAddr> {
+        while let Some(address) = self.pop_due(now) {
+            if !is_greeted(address) {
+                return Some(address);
+            }
+            self.wait(now + REDIAL_GREETED, address);
+        }
+        None
+    }
+
+    fn pop_due(&mut self, now: Time) -> Option<SocketAddr> {
         let (_, _, address) = *self.due.first().filter(|(due, ..)| *due <= now)?;
         self.due.pop_first();
         if let Some(entry) = self.entries.get_mut(&address) {
@@ -183,15 +197,30 @@ impl Known {
 
     /// A dial did not come about, for reasons of ours: nothing is held against the address.
     pub fn put_back(&mut self, now: Time, address: SocketAddr) {
-        if self.entries.get(&address).is_some_and(|entry| entry.due.is_none()) {
-            self.wait(now + REDIAL_USEFUL, address);
-        }
+        self.wait_idle(now + REDIAL_USEFUL, address);
     }
 
     /// The same, where nothing is in the way of the next try.
     pub fn try_again(&mut self, now: Time, address: SocketAddr) {
+        self.wait_idle(now, address);
+    }
+
+    /// Whoever listens there hung up before a word. The first time it may just not have noticed that our last session
+    /// is over (transmission 3 keeps one per address, and looks every half second); after that it is a failure.
+    pub fn shut_out(&mut self, now: Time, address: SocketAddr) {
+        if let Some(entry) = self.entries.get_mut(&address)
+            && entry.source != Source::Person
+            && entry.failures == 0
+            && entry.due.is_none()
+        {
+            entry.failures = 1;
+            self.wait(now + REDIAL_SHUT_OUT, address);
+        }
+    }
+
+    fn wait_idle(&mut self, until: Time, address: SocketAddr) {
         if self.entries.get(&address).is_some_and(|entry| entry.due.is_none()) {
-            self.wait(now, address);
+            self.wait(until, address);
         }
     }
 
@@ -237,16 +266,30 @@ mod tests {
         assert!(known.add(now, address(1), Source::Tracker));
         assert!(!known.add(now, address(1), Source::Tracker));
         for failure in 1..DIAL_FAILURES {
-            assert_eq!(known.take_due(now), Some(address(1)));
-            assert_eq!(known.take_due(now), None);
+            assert_eq!(known.pop_due(now), Some(address(1)));
+            assert_eq!(known.pop_due(now), None);
             known.ended(now, address(1), Session::Useless);
             now += REDIAL.times(u64::from(failure));
             assert_eq!(known.next_due(), Some((now, address(1))));
         }
-        known.take_due(now);
+        known.pop_due(now);
         known.ended(now, address(1), Session::Useless);
         assert_eq!(known.next_due(), None);
         assert!(known.add(now, address(1), Source::Tracker));
+    }
+
+    #[test]
+    fn who_hangs_up_at_once_is_dialled_again_soon_but_once() {
+        let mut known = Known::default();
+        known.add(Time::ZERO, address(1), Source::Tracker);
+        let mut now = Time::ZERO;
+        for wait in [REDIAL_SHUT_OUT, REDIAL.times(2)] {
+            known.pop_due(now);
+            known.shut_out(now, address(1));
+            known.ended(now, address(1), Session::Useless);
+            assert_eq!(known.next_due(), Some((now + wait, address(1))));
+            now += wait;
+        }
     }
 
     #[test]
@@ -255,7 +298,7 @@ mod tests {
         let mut now = Time::ZERO;
         known.add(now, address(1), Source::Person);
         for _ in 0..100 {
-            assert!(known.take_due(now).is_some());
+            assert!(known.pop_due(now).is_some());
             known.ended(now, address(1), Session::Useless);
             let (due, _) = known.next_due().unwrap();
             assert!(due.since(now) <= REDIAL);
@@ -269,10 +312,10 @@ mod tests {
         for source in [Source::Tracker, Source::Person] {
             let mut known = Known::default();
             known.add(Time::ZERO, address(1), source);
-            known.take_due(Time::ZERO);
+            known.pop_due(Time::ZERO);
             known.ended(Time::ZERO, address(1), Session::Bad);
             assert_eq!(known.next_due(), Some((Time::ZERO + REDIAL, address(1))));
-            assert_eq!(known.take_due(Time::ZERO + REDIAL), Some(address(1)));
+            assert_eq!(known.pop_due(Time::ZERO + REDIAL), Some(address(1)));
             known.postpone(address(1), later);
             assert_eq!((known.next_due(), known.idle_count()), (Some((later, address(1))), 1));
         }
@@ -285,7 +328,7 @@ mod tests {
             known.add(Time::ZERO, address(n), Source::Tracker);
         }
         assert_eq!(known.entries.len(), KNOWN_MAX);
-        let failing = known.take_due(Time::ZERO).unwrap();
+        let failing = known.pop_due(Time::ZERO).unwrap();
         known.ended(Time::ZERO, failing, Session::Useless);
         assert!(known.add(Time::ZERO, address(9_999), Source::Tracker));
         assert_eq!(known.entries.len(), KNOWN_MAX);
@@ -308,7 +351,7 @@ mod tests {
         assert!(!known.add(Time::ZERO, address(6000), Source::Dht));
         assert!(known.add(Time::ZERO, address(6001), Source::Person));
         known.add(Time::ZERO, address(6001), Source::Pex);
-        assert_eq!(known.take_due(Time::ZERO), Some(address(6001)), "a person's comes first");
+        assert_eq!(known.pop_due(Time::ZERO), Some(address(6001)), "a person's comes first");
         known.forget_gossip();
         assert_eq!(known.entries.len(), KNOWN_MAX);
     }
@@ -320,10 +363,10 @@ mod tests {
         for n in 0..10 {
             known.add(Time::ZERO, address(n), Source::Dht);
         }
-        let best = known.take_due(Time::ZERO).unwrap();
+        let best = known.pop_due(Time::ZERO).unwrap();
         assert!(known.entries.values().all(|entry| entry.rank <= known.entries[&best].rank));
         known.try_again(Time::ZERO, best);
-        assert_eq!(known.take_due(Time::ZERO), Some(best));
+        assert_eq!(known.pop_due(Time::ZERO), Some(best));
         known.ended(Time::ZERO, best, Session::Useless);
         known.forget_gossip();
         assert!(known.entries.is_empty() && known.due.is_empty() && known.counts == [0; 5]);

@@ -26,7 +26,7 @@ use super::peer::Fault;
 use super::routine::TICK;
 use crate::base::limits::READ_LEN;
 use crate::base::{ConnId, InfoHash, Pool, Time, TorrentId};
-use crate::machine::{Activity, Closed, Completion, Input, Machine, Note, Outbox, Row, SeekTorrent, Ways};
+use crate::machine::{Activity, Completion, Input, Machine, Note, Outbox, Row, SeekTorrent, Ways};
 use crate::wire::decoder::Decoder;
 use crate::wire::handshake::Handshake;
 use crate::wire::peer::Message;
@@ -327,9 +327,8 @@ impl Machine for Seeker {
             Input::Closed { conn, reason } => {
                 if let Some(peer) = self.peers.remove(&conn) {
                     log::debug!("{}: {} closed: {reason:?}", self.info_hash, peer.remote);
-                    if let (Closed::NoDescriptor, Some(address)) = (reason, peer.dialled) {
-                        self.contacts.known.put_back(now, address);
-                    }
+                    let has_answered = matches!(peer.stage, Stage::Open(_));
+                    self.contacts.lost(now, peer.dialled, reason, has_answered);
                     self.gone(peer, Ending::OfItself, now, out);
                 }
             }

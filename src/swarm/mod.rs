@@ -364,9 +364,8 @@ impl Machine for Swarm {
                     self.hang_up(conn, Fault::Unread, now, out);
                 } else if let Some(peer) = self.peers.remove(&conn) {
                     log::debug!("{}: {} closed: {reason:?}", self.torrent.metainfo.name, peer.remote);
-                    if let (Closed::NoDescriptor, Some(address)) = (reason, peer.dialled) {
-                        self.contacts.known.put_back(now, address);
-                    }
+                    let has_answered = !matches!(peer.stage, Stage::Dialling | Stage::Handshaking(_));
+                    self.contacts.lost(now, peer.dialled, reason, has_answered);
                     self.gone(peer, Ending::OfItself, now, out);
                 }
             }

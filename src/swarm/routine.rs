@@ -73,10 +73,11 @@ impl Swarm {
         self.contacts.known.next_due().filter(|_| self.may_dial())
     }
 
-    /// Its turn to dial, once: torrents take turns, since the process may only do so many.
-    pub fn dial(&mut self, now: Time, out: &mut Outbox) {
+    /// Its turn to dial, once: torrents take turns, since the process may only do so many. What another torrent is
+    /// dialling (`is_greeted`) comes later.
+    pub fn dial(&mut self, now: Time, is_greeted: impl Fn(SocketAddr) -> bool, out: &mut Outbox) {
         while self.may_dial()
-            && let Some(address) = self.contacts.known.take_due(now)
+            && let Some(address) = self.contacts.known.take_due(now, &is_greeted)
         {
             if let Some(until) = out.bans.refused_until(now, address) {
                 self.contacts.known.postpone(address, until);
