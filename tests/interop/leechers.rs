@@ -4,6 +4,7 @@ use crate::kit::child::Child;
 use crate::kit::payload::check_tree;
 use crate::kit::peerlink::{self, Event};
 use crate::kit::tracker::Tracker;
+use crate::network::Host;
 use crate::others::{self, skip};
 use crate::payloads::{Scene, shapes, some};
 
@@ -41,7 +42,7 @@ fn aria2_gets_every_shape_from_us() {
 }
 
 /// A leecher that asks earlier would hear of nobody, and ask again much later.
-fn wait_for_us(tracker: &Tracker, torrent_count: usize) {
+pub fn wait_for_us(tracker: &Tracker, torrent_count: usize) {
     let mut hashes = std::collections::BTreeSet::new();
     while hashes.len() < torrent_count {
         let known = hashes.clone();
@@ -123,7 +124,7 @@ fn passed_on_over_v6() {
         return skip("passed_on_over_v6", "no IPv6 here");
     }
     let scene = Scene::new(some(), None);
-    let first = others::libtorrent_seed_at(ip, &python, &scene.torrents, &scene.source(), 0);
+    let first = others::libtorrent_seed_at(&Host::at(ip), &python, &scene.torrents, &scene.source(), 0);
     let (ours, theirs) = (scene.path("ours"), scene.path("theirs"));
     let mut command = peerlink::command_at("::1", &["get", "--seed"], &scene.path("state"));
     command.arg("--dir").arg(&ours).arg("--peer").arg(first.address.to_string()).args(&scene.torrents);

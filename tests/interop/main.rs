@@ -1,11 +1,18 @@
-//! The program together with other people's: libtorrent (from PyPI) and aria2 as seeds and as leechers, on loopback.
+//! The program together with other people's, as seeds, as leechers and in swarms: libtorrent (from PyPI), aria2,
+//! transmission, qBittorrent, rtorrent, opentracker. On loopback, or in namespaces that a test makes.
 //! What is not installed is skipped, with a line that says so.
 
+mod daemons;
 mod dht;
+mod halfway;
 #[path = "../kit/mod.rs"]
 mod kit;
 mod leechers;
+mod matrix;
+mod mixed;
 mod names;
+mod network;
+mod opentracker;
 mod others;
 mod pads;
 mod payloads;

@@ -1,10 +1,11 @@
 //! Other people's clients: whether they are there, how they are started, when they are ready.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::kit::child::Child;
+use crate::network::Host;
 
 /// Says that a test does not run, and why.
 pub fn skip(test: &str, reason: &str) {
@@ -42,25 +43,25 @@ pub struct Other {
 
 /// libtorrent with the data in `dir`, checked; `rate` bytes per second at most, 0 for any.
 pub fn libtorrent_seed(python: &Path, torrents: &[PathBuf], dir: &Path, rate: u64) -> Other {
-    libtorrent_seed_at(Ipv4Addr::LOCALHOST.into(), python, torrents, dir, rate)
+    libtorrent_seed_at(&Host::loopback(), python, torrents, dir, rate)
 }
 
-/// The same at another address of this machine.
-pub fn libtorrent_seed_at(ip: IpAddr, python: &Path, torrents: &[PathBuf], dir: &Path, rate: u64) -> Other {
-    let mut other = libtorrent(ip, python, "seed", dir, rate, &[], torrents);
+/// The same on another host.
+pub fn libtorrent_seed_at(host: &Host, python: &Path, torrents: &[PathBuf], dir: &Path, rate: u64) -> Other {
+    let mut other = libtorrent(host, python, "seed", dir, rate, &[], torrents);
     other.child.expect("check", |line| (line == "seeding").then_some(()));
     other
 }
 
 /// libtorrent that downloads to `dir` from this peer, or from what the trackers say.
 pub fn libtorrent_leech(python: &Path, torrents: &[PathBuf], dir: &Path, peer: Option<SocketAddr>) -> Other {
-    let ip = peer.map_or(Ipv4Addr::LOCALHOST.into(), |peer| peer.ip());
+    let host = peer.map_or(Host::loopback(), |peer| Host::at(peer.ip()));
     let peer = peer.map_or("-".into(), |peer| peer.to_string());
-    libtorrent(ip, python, "leech", dir, 0, &[&peer], torrents)
+    libtorrent(&host, python, "leech", dir, 0, &[&peer], torrents)
 }
 
 fn libtorrent(
-    ip: IpAddr,
+    host: &Host,
     python: &Path,
     role: &str,
     dir: &Path,
@@ -68,11 +69,12 @@ fn libtorrent(
     more: &[&str],
     torrents: &[PathBuf],
 ) -> Other {
+    let ip = host.ip;
     let mut command = Command::new(python);
     command.env("AT", if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() });
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/libtorrent_peer.py"));
     command.arg(role).arg(dir).arg(rate.to_string()).args(more).args(torrents);
-    let mut child = Child::start(&format!("libtorrent {role}"), command);
+    let mut child = Child::start(&format!("libtorrent {role}"), host.enter(command));
     let port = child.expect("port", |line| line.strip_prefix("listening ")?.parse().ok());
     Other { child, address: SocketAddr::new(ip, port) }
 }
@@ -86,9 +88,10 @@ pub fn libtorrent_end(other: Other) -> (u64, u64) {
 
 /// aria2 with the data in `dir`, checked; `rate` bytes per second at most, 0 for any.
 pub fn aria2_seed(torrents: &[PathBuf], dir: &Path, rate: u64) -> Other {
-    let mut command = aria2_command(torrents, dir);
+    let host = Host::loopback();
+    let mut command = aria2_command(&host, torrents, dir);
     command.args(["--check-integrity=true", "--seed-ratio=0.0"]).arg(format!("--max-overall-upload-limit={rate}"));
-    let mut other = start_aria2("aria2 seed", command);
+    let mut other = start_aria2("aria2 seed", &host, command);
     let is_checked = |line: &str| line.contains("Verification finished successfully");
     let checked_count = other.child.seen().iter().filter(|line| is_checked(line)).count();
     for _ in checked_count..torrents.len() {
@@ -99,15 +102,23 @@ pub fn aria2_seed(torrents: &[PathBuf], dir: &Path, rate: u64) -> Other {
 
 /// aria2 that downloads to `dir` from what the trackers say, and ends when it is complete.
 pub fn aria2_leech(torrents: &[PathBuf], dir: &Path) -> Other {
-    let mut command = aria2_command(torrents, dir);
+    let host = Host::loopback();
+    let mut command = aria2_command(&host, torrents, dir);
     command.args(["--seed-time=0", "--file-allocation=none"]);
-    start_aria2("aria2 leech", command)
+    start_aria2("aria2 leech", &host, command)
 }
 
-fn aria2_command(torrents: &[PathBuf], dir: &Path) -> Command {
+/// aria2 that checks what is in `dir`, downloads the rest from what the trackers say, and stays.
+pub fn aria2_member(host: &Host, torrents: &[PathBuf], dir: &Path) -> Other {
+    let mut command = aria2_command(host, torrents, dir);
+    command.args(["--check-integrity=true", "--seed-ratio=0.0", "--file-allocation=none"]);
+    start_aria2("aria2", host, command)
+}
+
+fn aria2_command(host: &Host, torrents: &[PathBuf], dir: &Path) -> Command {
     let mut command = Command::new("aria2c");
     command.args(["--no-conf", "--enable-dht=false", "--enable-dht6=false", "--bt-enable-lpd=false"]);
-    command.args(["--enable-peer-exchange=false", "--disable-ipv6=true", "--interface=127.0.0.1"]);
+    command.args(["--enable-peer-exchange=false", "--disable-ipv6=true"]).arg(format!("--interface={}", host.ip));
     // It knows no "any port", but tries those of a range in random order.
     command.args(["--listen-port=20000-29999", "--console-log-level=info", "--summary-interval=0"]);
     command.args(["--show-console-readout=false", "--enable-color=false", "-j", "50"]);
@@ -115,8 +126,8 @@ fn aria2_command(torrents: &[PathBuf], dir: &Path) -> Command {
     command
 }
 
-fn start_aria2(name: &str, command: Command) -> Other {
-    let mut child = Child::start(name, command);
+fn start_aria2(name: &str, host: &Host, command: Command) -> Other {
+    let mut child = Child::start(name, host.enter(command));
     let port = child.expect("port", |line| line.split("listening on TCP port ").nth(1)?.trim().parse().ok());
-    Other { child, address: SocketAddr::from(([127, 0, 0, 1], port)) }
+    Other { child, address: SocketAddr::new(host.ip, port) }
 }

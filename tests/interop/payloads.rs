@@ -17,13 +17,20 @@ impl Scene {
     /// These payloads in a folder `source`, and their torrents, with this tracker.
     pub fn new(payloads: Vec<Payload>, tracker: Option<&str>) -> Scene {
         let folder = peerlink::folder();
-        let torrents = payloads.iter().map(|payload| {
-            payload.write_files(&folder.path().join("source"));
+        payloads.iter().for_each(|payload| payload.write_files(&folder.path().join("source")));
+        let scene = Scene { folder, payloads, torrents: Vec::new() };
+        Scene { torrents: scene.more_torrents(".", tracker), ..scene }
+    }
+
+    /// The same torrents again, in a folder of this name, with another tracker.
+    pub fn more_torrents(&self, folder: &str, tracker: Option<&str>) -> Vec<PathBuf> {
+        let folder = self.path(folder);
+        std::fs::create_dir_all(&folder).expect("the test's own folder");
+        let torrents = self.payloads.iter().map(|payload| {
             let name = String::from_utf8_lossy(&payload.name).into_owned();
-            payload.write_torrent(folder.path(), &name, tracker)
+            payload.write_torrent(&folder, &name, tracker)
         });
-        let torrents = torrents.collect();
-        Scene { folder, payloads, torrents }
+        torrents.collect()
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

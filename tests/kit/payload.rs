@@ -105,6 +105,11 @@ impl Payload {
         })
     }
 
+    /// Its info hash.
+    pub fn info_hash(&self) -> Vec<u8> {
+        Sha1::digest(self.info()).to_vec()
+    }
+
     /// Writes NAME.torrent, with this tracker; gives its path.
     pub fn write_torrent(&self, dir: &Path, file_name: &str, tracker: Option<&str>) -> PathBuf {
         let mut bytes = b"d".to_vec();
@@ -172,9 +177,36 @@ impl Payload {
         }
     }
 
+    /// Writes what of the payload lies in pieces that are to be kept, in files of full length; the rest is zeros.
+    pub fn write_part(&self, dir: &Path, keep: impl Fn(u64) -> bool) {
+        for (path, len, offset) in self.all_places(true) {
+            let path = dir.join(path);
+            std::fs::create_dir_all(path.parent().expect("below a folder")).expect("the test's own folder");
+            let mut bytes = vec![0; len as usize];
+            self.fill(offset, &mut bytes);
+            for (at, byte) in (offset..).zip(&mut bytes) {
+                if !keep(at / u64::from(self.piece_len)) {
+                    *byte = 0;
+                }
+            }
+            std::fs::write(path, bytes).expect("there is space");
+        }
+    }
+
     /// Panics unless the folder holds this payload byte for byte.
     pub fn check_files(&self, dir: &Path) {
-        for (path, len, offset) in self.places() {
+        self.check_places(dir, self.places());
+    }
+
+    /// The same for clients that make no empty files.
+    pub fn check_filled_files(&self, dir: &Path) {
+        let mut places = self.places();
+        places.retain(|(_, len, _)| *len > 0);
+        self.check_places(dir, places);
+    }
+
+    fn check_places(&self, dir: &Path, places: Vec<(PathBuf, u64, u64)>) {
+        for (path, len, offset) in places {
             let mut file = File::open(dir.join(&path)).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
             let found = file.metadata().expect("it is open").len();
             assert_eq!(found, len, "length of {}", path.display());

@@ -1,18 +1,21 @@
-//! A tracker of our own (BEP 3, 23): remembers every announce, answers with everybody else's address on loopback.
+//! A tracker of our own (BEP 3, 23): remembers every announce, answers with everybody else's address.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use socket2::SockRef;
 
 use super::PATIENCE;
 
 /// One announce; all values as they were sent, percent signs resolved.
 #[derive(Clone, Debug)]
 pub struct Announce {
+    pub from: IpAddr,
     pub values: BTreeMap<String, Vec<u8>>,
 }
 
@@ -35,7 +38,8 @@ impl Announce {
 /// Answers until it is dropped.
 pub struct Tracker {
     pub url: String,
-    address: SocketAddr,
+    /// The other hand on the socket that is accepted from.
+    listener: TcpListener,
     shared: Arc<Shared>,
     accepting: Option<JoinHandle<()>>,
 }
@@ -54,23 +58,29 @@ struct Shared {
 }
 
 impl Tracker {
+    /// On loopback.
     pub fn new() -> Tracker {
-        Tracker::with(Shared::default())
+        Tracker::at(any_port())
     }
 
     /// Takes this long for every answer.
     pub fn slow(delay: Duration) -> Tracker {
-        Tracker::with(Shared { delay, ..Shared::default() })
+        Tracker::with(any_port(), Shared { delay, ..Shared::default() })
     }
 
     /// Hangs up on the first announces instead of answering, and remembers them.
     pub fn shy(unanswered: u32) -> Tracker {
-        Tracker::with(Shared { unanswered: unanswered.into(), ..Shared::default() })
+        Tracker::with(any_port(), Shared { unanswered: unanswered.into(), ..Shared::default() })
     }
 
-    fn with(shared: Shared) -> Tracker {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    /// Where it is told to listen.
+    pub fn at(listener: TcpListener) -> Tracker {
+        Tracker::with(listener, Shared::default())
+    }
+
+    fn with(listener: TcpListener, shared: Shared) -> Tracker {
         let address = listener.local_addr().expect("it is bound");
+        let other_hand = listener.try_clone().expect("there are descriptors");
         let shared = Arc::new(shared);
         let of_thread = shared.clone();
         let accepting = std::thread::spawn(move || {
@@ -84,7 +94,8 @@ impl Tracker {
                 }
             }
         });
-        Tracker { url: format!("http://{address}/announce"), address, shared, accepting: Some(accepting) }
+        let url = format!("http://{address}/announce");
+        Tracker { url, listener: other_hand, shared, accepting: Some(accepting) }
     }
 
     /// The event of every announce of this program so far, in order; empty for regular ones.
@@ -116,11 +127,16 @@ impl Tracker {
 impl Drop for Tracker {
     fn drop(&mut self) {
         self.shared.is_over.store(true, Ordering::Release);
-        let _ = TcpStream::connect(self.address);
+        // Accepting fails from now on, also where no connection leads from here.
+        let _ = SockRef::from(&self.listener).shutdown(Shutdown::Both);
         if let Some(thread) = self.accepting.take() {
             let _ = thread.join();
         }
     }
+}
+
+fn any_port() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").expect("a free port")
 }
 
 fn answer(shared: &Shared, mut stream: TcpStream) {
@@ -132,10 +148,11 @@ fn answer(shared: &Shared, mut stream: TcpStream) {
             _ => return,
         }
     }
+    let Ok(remote) = stream.peer_addr() else { return };
     let line = String::from_utf8_lossy(head.split(|&byte| byte == b'\r').next().unwrap_or_default()).into_owned();
     let query = line.split(' ').nth(1).and_then(|target| target.strip_prefix("/announce?"));
     let body = match query {
-        Some(query) => reply(shared, Announce { values: parse_query(query) }),
+        Some(query) => reply(shared, Announce { from: remote.ip(), values: parse_query(query) }),
         None => b"d14:failure reason9:not founde".to_vec(),
     };
     let take = |left: u32| left.checked_sub(1);
@@ -155,18 +172,19 @@ fn reply(shared: &Shared, announce: Announce) -> Vec<u8> {
     announces.push(announce.clone());
     shared.news.notify_all();
     // The last word of each peer of this torrent counts.
-    let mut ports = BTreeMap::new();
+    let mut others = BTreeMap::new();
     for other in announces.iter().filter(|other| other.values.get("info_hash") == announce.values.get("info_hash")) {
         let id = other.values.get("peer_id").cloned();
         match other.text("event").as_str() {
-            "stopped" => ports.remove(&id),
-            _ => ports.insert(id, other.number("port") as u16),
+            "stopped" => others.remove(&id),
+            _ => others.insert(id, (other.from, other.number("port") as u16)),
         };
     }
-    ports.remove(&announce.values.get("peer_id").cloned());
+    others.remove(&announce.values.get("peer_id").cloned());
     let mut peers = Vec::new();
-    for port in ports.values() {
-        peers.extend_from_slice(&[127, 0, 0, 1]);
+    for (ip, port) in others.values() {
+        let IpAddr::V4(ip) = ip else { continue };
+        peers.extend_from_slice(&ip.octets());
         peers.extend_from_slice(&port.to_be_bytes());
     }
     let mut body = format!("d8:intervali60e5:peers{}:", peers.len()).into_bytes();

@@ -1,0 +1,206 @@
+//! Clients that are steered by configuration files and their logs: transmission, qBittorrent and rtorrent.
+
+use std::net::SocketAddr;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::kit::child::Child;
+use crate::kit::payload::Payload;
+use crate::network::Host;
+use crate::others::Other;
+
+#[derive(Clone, Copy, Debug)]
+pub enum Daemon {
+    Transmission,
+    Qbittorrent,
+    Rtorrent,
+}
+
+impl Daemon {
+    fn program(self) -> &'static str {
+        match self {
+            Daemon::Transmission => "transmission-daemon",
+            Daemon::Qbittorrent => "qbittorrent-nox",
+            Daemon::Rtorrent => "rtorrent",
+        }
+    }
+
+    /// Whether it is installed.
+    pub fn is_here(self) -> Result<(), String> {
+        // How it ends does not matter: that it starts does.
+        let started = Command::new(self.program()).arg("-h").stdin(Stdio::null()).output();
+        started.map(drop).map_err(|_| format!("{} is not installed", self.program()))
+    }
+
+    /// Runs it with these torrents. It checks what is in `dir`, fetches the rest from what the trackers say and from
+    /// whoever dials it, and stays. What it remembers is in `work`: started there again, it goes on.
+    pub fn start(self, host: &Host, torrents: &[PathBuf], dir: &Path, work: &Path) -> Other {
+        for folder in [work, dir] {
+            std::fs::create_dir_all(folder).expect("the test's own folder");
+        }
+        let address = SocketAddr::new(host.ip, host.free_port());
+        let mut command = match self {
+            Daemon::Transmission => transmission(address, torrents, dir, work),
+            Daemon::Qbittorrent => qbittorrent(address, torrents, dir, work),
+            Daemon::Rtorrent => rtorrent(address, torrents, dir, work),
+        };
+        command.env("HOME", work).env_remove("XDG_CONFIG_HOME").env_remove("XDG_DATA_HOME");
+        let mut child = Child::start(self.program(), host.enter(command));
+        child.expect("port", |line| line.contains(self.says_listening()).then_some(()));
+        Other { child, address }
+    }
+
+    /// The same with everything in `dir`, ready to be asked for it.
+    pub fn seed(self, host: &Host, torrents: &[PathBuf], dir: &Path, work: &Path) -> Other {
+        let mut other = self.start(host, torrents, dir, work);
+        for _ in torrents {
+            other.child.expect("check", |line| line.contains(self.says_checked()).then_some(()));
+        }
+        other
+    }
+
+    /// Waits until it has fetched everything of another torrent.
+    pub fn complete(self, other: &mut Other) {
+        other.child.expect("completion", |line| line.contains(self.says_complete()).then_some(()));
+    }
+
+    /// Panics unless the folder holds this payload byte for byte, as far as this client writes it.
+    pub fn check(self, payload: &Payload, dir: &Path) {
+        match self {
+            Daemon::Transmission => payload.check_filled_files(dir),
+            Daemon::Qbittorrent | Daemon::Rtorrent => payload.check_files(dir),
+        }
+    }
+
+    fn says_listening(self) -> &'static str {
+        match self {
+            Daemon::Transmission => "Bound socket ",
+            Daemon::Qbittorrent => "Successfully listening on IP.",
+            Daemon::Rtorrent => "listen port ",
+        }
+    }
+
+    fn says_checked(self) -> &'static str {
+        match self {
+            Daemon::Transmission => "Verification is done.",
+            Daemon::Qbittorrent => "Torrent download finished.",
+            Daemon::Rtorrent => "download: Starting torrent: ",
+        }
+    }
+
+    fn says_complete(self) -> &'static str {
+        match self {
+            Daemon::Transmission => "State changed from \"Incomplete\" to \"Complete\"",
+            Daemon::Qbittorrent => "Torrent download finished.",
+            Daemon::Rtorrent => "download_list: Confirming finished.",
+        }
+    }
+}
+
+fn transmission(address: SocketAddr, torrents: &[PathBuf], dir: &Path, work: &Path) -> Command {
+    let settings = format!(
+        r#"{{"dht-enabled": false, "lpd-enabled": false, "pex-enabled": false, "utp-enabled": false,
+        "port-forwarding-enabled": false, "rpc-enabled": false, "encryption": 0,
+        "bind-address-ipv4": "{}", "bind-address-ipv6": "::1", "peer-port": {},
+        "download-dir": "{}", "watch-dir": "{}", "watch-dir-enabled": true, "watch-dir-force-generic": false,
+        "start-added-torrents": true, "trash-original-torrent-files": false, "download-queue-enabled": false,
+        "seed-queue-enabled": false, "ratio-limit-enabled": false, "idle-seeding-limit-enabled": false,
+        "message-level": 3}}"#,
+        address.ip(),
+        address.port(),
+        dir.display(),
+        work.join("watch").display(),
+    );
+    std::fs::write(work.join("settings.json"), settings).expect("the test's own folder");
+    give(torrents, &work.join("watch"));
+    let mut command = Command::new("transmission-daemon");
+    command.args(["--foreground", "--config-dir"]).arg(work);
+    command
+}
+
+/// Copies of the torrents in a folder: a client may rename what it took.
+fn give(torrents: &[PathBuf], folder: &Path) {
+    std::fs::create_dir_all(folder).expect("the test's own folder");
+    for torrent in torrents {
+        let name = torrent.file_name().expect("a torrent has a name");
+        std::fs::copy(torrent, folder.join(name)).expect("the test's own folder");
+    }
+}
+
+fn qbittorrent(address: SocketAddr, torrents: &[PathBuf], dir: &Path, work: &Path) -> Command {
+    let (config, log) = (work.join("qBittorrent/config"), work.join("log"));
+    let settings = format!(
+        r"[LegalNotice]
+Accepted=true
+[Application]
+FileLogger\Enabled=true
+FileLogger\Path={}
+[BitTorrent]
+Session\Port={}
+Session\InterfaceAddress={}
+Session\DHTEnabled=false
+Session\LSDEnabled=false
+Session\PeXEnabled=false
+Session\Encryption=2
+Session\BTProtocol=TCP
+Session\QueueingSystemEnabled=false
+Session\SSRFMitigation=false
+Session\MultiConnectionsPerIp=true
+[Preferences]
+WebUI\Enabled=false
+WebUI\Address=127.0.0.1
+WebUI\Port=0
+WebUI\UseUPnP=false
+Connection\UPnP=false
+Connection\ResolvePeerCountries=false
+[Network]
+PortForwardingEnabled=false
+",
+        log.display(),
+        address.port(),
+        address.ip(),
+    );
+    for folder in [&config, &log] {
+        std::fs::create_dir_all(folder).expect("the test's own folder");
+    }
+    std::fs::write(config.join("qBittorrent.conf"), settings).expect("the test's own folder");
+    // Its log goes where the test reads.
+    if !log.join("qbittorrent.log").is_symlink() {
+        symlink("/proc/self/fd/2", log.join("qbittorrent.log")).expect("the test's own folder");
+    }
+    let mut command = Command::new("qbittorrent-nox");
+    command.arg(format!("--profile={}", work.display())).arg(format!("--save-path={}", dir.display())).args(torrents);
+    command
+}
+
+fn rtorrent(address: SocketAddr, torrents: &[PathBuf], dir: &Path, work: &Path) -> Command {
+    let (session, settings) = (work.join("session"), work.join("rtorrent.rc"));
+    std::fs::create_dir_all(&session).expect("the test's own folder");
+    let mut text = format!(
+        r#"system.daemon.set = true
+session.path.set = "{}"
+directory.default.set = "{}"
+network.bind_address.set = {}
+network.port_range.set = {port}-{port}
+network.port_random.set = no
+dht.mode.set = disable
+protocol.pex.set = no
+protocol.encryption.set = none
+log.open_file = "log", /dev/stdout
+log.add_output = "connection_info", "log"
+log.add_output = "torrent_info", "log"
+log.add_output = "peer_info", "log"
+log.add_output = "tracker_info", "log"
+"#,
+        session.display(),
+        dir.display(),
+        address.ip(),
+        port = address.port(),
+    );
+    torrents.iter().for_each(|torrent| text.push_str(&format!("load.start = \"{}\"\n", torrent.display())));
+    std::fs::write(&settings, text).expect("the test's own folder");
+    let mut command = Command::new("rtorrent");
+    command.arg("-n").arg("-o").arg(format!("import={}", settings.display()));
+    command
+}
