@@ -14,7 +14,7 @@ fuzz_target!(|bytes: &[u8]| {
     let mut offset = 0;
     let mut files = BTreeSet::new();
     let mut folders = BTreeSet::new();
-    for file in &metainfo.files {
+    for file in metainfo.files.iter() {
         assert_eq!(file.offset, offset);
         offset += file.len;
         assert!(!file.path.is_empty());
