@@ -87,7 +87,7 @@ fn version() -> String {
 }
 
 fn top_help() -> String {
-    let commands: String = COMMANDS.iter().map(|(name, _, duty)| format!("  {name:<10}{duty}\n")).collect();
+    let commands: String = COMMANDS.iter().map(|(name, _, duty)| format!("  {name:<11}{duty}\n")).collect();
     format!(
         "Usage: peerlink COMMAND [OPTIONS] ...\n\n\
          BitTorrent for small Linux boxes.\n\n\

@@ -234,7 +234,7 @@ fn table_row(view: &View<'_>, row: &Row<'_>, has_counts: bool, page: &mut String
     if has_counts {
         *page += "<span class=\"badge\">nobody seeds it now</span>";
     }
-    let _ = write!(page, "</span></td><td class=\"num size\" data-label=\"Size\">{}</td>", size(entry.size));
+    let _ = write!(page, "</span></td><td class=\"num size\">{}</td>", size(entry.size));
     if has_counts {
         let counts = counts.unwrap_or_default();
         let _ = write!(
@@ -246,7 +246,7 @@ fn table_row(view: &View<'_>, row: &Row<'_>, has_counts: bool, page: &mut String
     }
     let _ = writeln!(
         page,
-        "<td class=\"num age\" data-label=\"Age\">{}</td><td class=\"get\"><a class=\"button\" href=\"{}\">Magnet</a>\
+        "<td class=\"num age\">{}</td><td class=\"get\"><a class=\"button\" href=\"{}\">Magnet</a>\
          <a class=\"button plain\" href=\"/torrents/{info_hash}.torrent\" download>.torrent</a></td></tr>",
         ago(entry.added_s, view.now_s),
         escaped(&magnet(*info_hash, entry, view.host)),

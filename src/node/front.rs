@@ -34,6 +34,8 @@ const LEAVE_TIMEOUT: Span = Span::secs(2);
 const SWEEP: Span = Span::secs(1);
 /// Bytes of unfinished requests of all connections: slow senders must not fill a small box.
 const BUFFERS_LEN: usize = 4 * 1024 * 1024;
+/// Bytes of long replies that their askers have not read yet, of all connections: slow readers must not either.
+const REPLIES_LEN: usize = 8 * 1024 * 1024;
 /// Bodies under way at once.
 const UPLOADS_MAX: usize = 4;
 
@@ -64,6 +66,8 @@ pub struct Totals {
     buffered: usize,
     /// Bodies under way.
     uploads: usize,
+    /// Bytes of long replies under way.
+    replies: usize,
 }
 
 /// The connections of a server.
@@ -157,6 +161,7 @@ impl Front {
         let Some(guest) = self.guests.remove(&conn) else { return };
         self.totals.buffered -= guest.buffered();
         self.totals.uploads -= usize::from(guest.is_uploading());
+        self.totals.replies -= guest.reply_len;
         if let Some(address) = self.counted(guest.remote)
             && let Some(count) = self.by_address.get_mut(&address)
         {
@@ -218,8 +223,11 @@ impl Front {
     pub fn check(&self) {
         let buffered: usize = self.guests.values().map(Guest::buffered).sum();
         let uploads = self.guests.values().filter(|guest| guest.is_uploading()).count();
-        assert_eq!((self.totals.buffered, self.totals.uploads), (buffered, uploads), "sums over the guests");
-        assert!(uploads <= UPLOADS_MAX && buffered <= BUFFERS_LEN, "more is under way than allowed");
+        let replies: usize = self.guests.values().map(|guest| guest.reply_len).sum();
+        let Totals { buffered: b, uploads: u, replies: r, .. } = self.totals;
+        assert_eq!((b, u, r), (buffered, uploads, replies), "sums over the guests");
+        let is_bounded = uploads <= UPLOADS_MAX && buffered <= BUFFERS_LEN && replies <= REPLIES_LEN;
+        assert!(is_bounded, "more is under way than allowed");
         assert_eq!(self.guests.is_empty(), self.sweep.is_none(), "guests without deadlines, or the reverse");
     }
 }

@@ -1,7 +1,8 @@
 //! The program together with other people's, as seeds, as leechers and in swarms: libtorrent (from PyPI), aria2,
-//! transmission, qBittorrent, rtorrent, opentracker. On loopback, or in namespaces that a test makes.
-//! What is not installed is skipped, with a line that says so.
+//! transmission, qBittorrent, rtorrent, opentracker, and a browser on a server's page. On loopback, or in namespaces
+//! that a test makes. What is not installed is skipped, with a line that says so.
 
+mod browser;
 mod daemons;
 mod dht;
 mod halfway;

@@ -1,10 +1,11 @@
 //! One connection of a server: its phase, the bytes that are not a request yet, and the reply that is not out yet.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use super::{
     ANSWER_TIMEOUT, BODY_RATE, BODY_TIMEOUT, BUFFERS_LEN, FrontOptions, HEAD_TIMEOUT, IDLE_TIMEOUT, LEAVE_TIMEOUT,
-    SEND_TIMEOUT, Totals, UPLOADS_MAX,
+    REPLIES_LEN, SEND_TIMEOUT, Totals, UPLOADS_MAX,
 };
 use crate::base::address::{Reach, reach};
 use crate::base::{ConnId, Span, Time};
@@ -77,6 +78,8 @@ pub struct Guest {
     upload: Option<Box<Upload>>,
     /// The reply that leaves in slices, and how much of it has.
     rest: Option<Box<(http::Body, usize)>>,
+    /// Bytes of the reply under way, where it is a long one of its own.
+    pub reply_len: usize,
     /// Bytes handed over since it was last known that all have left.
     unsent: usize,
     is_paused: bool,
@@ -92,6 +95,7 @@ impl Guest {
             searched: 0,
             upload: None,
             rest: None,
+            reply_len: 0,
             unsent: 0,
             is_paused: false,
         }
@@ -334,8 +338,19 @@ impl Talk<'_> {
         self.received(&[]);
     }
 
-    fn reply(&mut self, reply: Reply) {
+    fn reply(&mut self, mut reply: Reply) {
         let Phase::Asked(manner) = self.guest.phase else { return };
+        if let Cow::Owned(body) = &reply.body
+            && body.len() > UNSENT_MAX
+            && !manner.head_only
+        {
+            if self.totals.replies + body.len() > REPLIES_LEN {
+                reply = Reply::text(503, "Too many are being answered; try again soon.").with("Retry-After", "2");
+            } else {
+                self.totals.replies += body.len();
+                self.guest.reply_len = body.len();
+            }
+        }
         let manner = Manner { keep_alive: manner.keep_alive && !reply.is_last, ..manner };
         let body = if manner.head_only { &[][..] } else { &reply.body };
         let mut bytes = Vec::with_capacity(192 + body.len().min(SLICE_LEN));
@@ -383,6 +398,7 @@ impl Talk<'_> {
             }
             return self.enter(Phase::Sending(manner));
         }
+        self.totals.replies -= std::mem::take(&mut self.guest.reply_len);
         self.end(manner);
         self.received(&[]);
     }

@@ -283,3 +283,31 @@ fn an_address_has_only_so_many_connections() {
     bench.input(Input::Stop);
     assert_eq!(bench.closed.len(), 1 + 19);
 }
+
+#[test]
+fn long_replies_that_nobody_reads_are_bounded() {
+    const BODY_LEN: usize = 200_000;
+    let mut bench = Bench::new();
+    let post =
+        format!("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: {BODY_LEN}\r\n\r\n{}", "x".repeat(BODY_LEN));
+    let ask = |bench: &mut Bench, n: usize| {
+        let conn = ConnId(100 + n as u64);
+        bench.accept(conn, "192.0.2.2:5");
+        bench.input(Input::Received { conn, bytes: post.as_bytes() });
+        let reply = String::from_utf8(std::mem::take(&mut bench.sent)).unwrap();
+        status(&reply).to_string()
+    };
+    let fit = REPLIES_LEN / BODY_LEN;
+    for n in 0..fit + 10 {
+        assert_eq!(ask(&mut bench, n), if n < fit { "200" } else { "503" }, "{n}");
+    }
+    bench.input(Input::Closed { conn: ConnId(100), reason: Closed::Error });
+    assert_eq!((ask(&mut bench, 900).as_str(), ask(&mut bench, 901).as_str()), ("200", "503"));
+    // Who reads makes room.
+    let conn = ConnId(101);
+    for _ in 0..4 {
+        bench.input(Input::Sent { conn, blocks: 0, bytes: 0, queued: 0 });
+    }
+    bench.sent.clear();
+    assert_eq!(ask(&mut bench, 902), "200");
+}
