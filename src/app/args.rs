@@ -4,34 +4,9 @@
 
 use argh::FromArgs;
 
-/// What a flag's field holds, as the values given.
-trait Values {
-    fn values(&self) -> Vec<String>;
-}
+mod given;
 
-impl Values for Option<String> {
-    fn values(&self) -> Vec<String> {
-        self.iter().cloned().collect()
-    }
-}
-
-impl Values for Vec<String> {
-    fn values(&self) -> Vec<String> {
-        self.clone()
-    }
-}
-
-impl Values for bool {
-    fn values(&self) -> Vec<String> {
-        self.then(|| "true".to_string()).into_iter().collect()
-    }
-}
-
-impl Values for u8 {
-    fn values(&self) -> Vec<String> {
-        (*self > 0).then(|| self.to_string()).into_iter().collect()
-    }
-}
+use given::Values;
 
 /// One command: an argh struct whose fields below the positional ones are flags, named as in the table.
 macro_rules! command {
@@ -41,16 +16,16 @@ macro_rules! command {
     ) => {
         #[derive(FromArgs, Debug)]
         $(#[$top])*
-        struct $name {
+        pub(super) struct $name {
             $(#[$pos_attr])*
             $positional: $pos_type<$pos_inner>,
             $($(#[$attr])* $field: $type $(<$inner>)?,)*
         }
 
         impl $name {
-            const FLAGS: &'static [&'static str] = &[$(stringify!($field)),*];
+            pub(super) const FLAGS: &'static [&'static str] = &[$(stringify!($field)),*];
 
-            fn taken(self) -> Taken {
+            pub(super) fn taken(self) -> Taken {
                 let named = |field: &str| field.replace('_', "-");
                 Taken {
                     positional: self.$positional,
@@ -60,6 +35,10 @@ macro_rules! command {
         }
     };
 }
+
+mod serve;
+
+use serve::Serve;
 
 /// What argh made of the words.
 pub struct Taken {
@@ -321,52 +300,6 @@ command! {
     #[argh(switch, short = 'v')] verbose: u8,
     /// configuration file (default: peerlink/peerlink.toml in $XDG_CONFIG_HOME)
     #[argh(option, short = 'c')] config: Option<String>,
-}
-
-command! {
-    /// Runs the meeting point of a group on one port, until Ctrl-C.
-    #[argh(usage = "[OPTIONS]", note = "TCP and UDP, IPv4 and IPv6. What it remembers is in the state folder.\nThe files of --allow, --deny and --keys are read again on SIGHUP.")]
-    Serve, paths: #[argh(positional)] Vec<String>,
-    /// where to listen, ADDR:PORT, port 0 for any (repeatable, with one port; default: [::]:9000, which is everywhere)
-    #[argh(option)] bind: Vec<String>,
-    /// connections at once from one address but this machine's (default: 200; 0: no limit)
-    #[argh(option)] max_per_address: Option<String>,
-    /// who may publish torrents: anyone, or password for those who know --password (default: anyone)
-    #[argh(option)] publish_by: Option<String>,
-    /// the password for publishing
-    #[argh(option)] password: Option<String>,
-    /// an operator, who may take any torrent away, NAME:PASSWORD (repeatable)
-    #[argh(option)] oper: Vec<String>,
-    /// torrents in the index, at most (default: 10000)
-    #[argh(option)] index_max: Option<String>,
-    /// room on disk for the index, at most (default: 256M)
-    #[argh(option)] index_size: Option<String>,
-    /// time between two announces of a peer, 10s to 1d (default: 30m)
-    #[argh(option)] announce_interval: Option<String>,
-    /// most peers that one announce is answered with (default: 100)
-    #[argh(option)] max_peers: Option<String>,
-    /// memory for swarms, at least 4M (default: 32M)
-    #[argh(option)] memory: Option<String>,
-    /// serve only these torrents: a file with one info hash per line
-    #[argh(option)] allow: Option<String>,
-    /// do not serve these torrents: a file with one info hash per line
-    #[argh(option)] deny: Option<String>,
-    /// serve only who has a key, as in http://HOST:9000/KEY/announce: a file with one key per line
-    #[argh(option)] keys: Option<String>,
-    /// accepted: groups come with a later version
-    #[argh(option)] flood: Option<String>,
-    /// header that names who asks, believed of a proxy on this machine or network (such as X-Forwarded-For)
-    #[argh(option)] real_ip_header: Option<String>,
-    /// one JSON object per line on standard output
-    #[argh(switch, short = 'j')] json: bool,
-    /// say nothing but errors
-    #[argh(switch, short = 'q')] quiet: bool,
-    /// say more (repeatable)
-    #[argh(switch, short = 'v')] verbose: u8,
-    /// configuration file (default: peerlink/peerlink.toml in $XDG_CONFIG_HOME)
-    #[argh(option, short = 'c')] config: Option<String>,
-    /// folder for what is remembered between runs (default: peerlink in $XDG_STATE_HOME)
-    #[argh(option)] state_dir: Option<String>,
 }
 
 command! {
