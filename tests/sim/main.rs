@@ -18,6 +18,7 @@ mod run;
 mod safety;
 mod saved;
 mod scenarios;
+mod sharing;
 #[path = "../support/mod.rs"]
 mod support;
 mod tap;
