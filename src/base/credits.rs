@@ -106,6 +106,12 @@ impl Credits {
         self.idle_count = self.idle_count - before.unwrap_or(0) + count;
     }
 
+    /// One more of this torrent's was taken for an idle peer.
+    pub fn add_idle(&mut self, id: TorrentId) {
+        *self.idle.entry(id).or_default() += 1;
+        self.idle_count += 1;
+    }
+
     /// How many more may sit with idle peers: half of all at most.
     pub fn idle_room(&self) -> u32 {
         (self.total_count / 2).saturating_sub(self.idle_count)

@@ -199,6 +199,9 @@ impl Torrent {
         let mut bytes = Vec::with_capacity(blocks.len() * 17);
         for block in blocks {
             assert!(out.download.take(self.id), "no more blocks are picked than credits are free");
+            if peer.down.is_snubbed {
+                out.download.add_idle(self.id);
+            }
             self.spend(Way::Down, peer, u64::from(block.len()), out);
             Message::Request(block.into()).write(&mut bytes);
             peer.down.requested.push_back(Request { block, at: now });
@@ -410,6 +413,7 @@ impl Torrent {
     pub fn snub(&mut self, peer: &mut Peer, now: Time, out: &mut Outbox) {
         peer.down.is_snubbed = true;
         peer.down.is_slow_start = false;
+        peer.down.pipeline = 1;
         self.cancel_all(peer, now, out);
         self.release_in_transit(peer);
         self.picker.disown(peer.conn);
