@@ -36,6 +36,8 @@ pub enum Habit {
     AllowedFast,
     /// Serves so many blocks, then keeps the rest of the requests.
     Stalled(u32),
+    /// Serves every block, so many of its ticks after it was asked: later than anybody waits.
+    Late(u32),
     /// Asks for blocks, choked or not, and cancels some.
     Asker,
     /// Asks for many blocks as soon as it may.
@@ -79,6 +81,9 @@ pub struct Session {
     pub drip: VecDeque<u8>,
     pub said_garbage: bool,
     pub served: u32,
+    /// Requests to be answered when their tick comes.
+    pub late: VecDeque<(u32, Range)>,
+    pub ticks: u32,
 }
 
 /// What an actor can do.
@@ -204,8 +209,10 @@ impl Actor {
             Msg::Request(range) => self.requested(cx, conn, range),
             Msg::Cancel(range) => {
                 let before = session.wanted.len();
+                let before = before + session.late.len();
                 session.wanted.retain(|wanted| *wanted != range);
-                if session.fast && session.wanted.len() < before {
+                session.late.retain(|(_, wanted)| *wanted != range);
+                if session.fast && session.wanted.len() + session.late.len() < before {
                     cx.say(conn, Msg::Reject(range));
                 }
             }
@@ -292,6 +299,7 @@ impl Actor {
             Habit::Rejecter => cx.say(conn, Msg::Reject(range)),
             Habit::AllowedFast if !range.index.is_multiple_of(3) => cx.say(conn, Msg::Reject(range)),
             Habit::Asker | Habit::Greedy | Habit::Mute | Habit::Dumb => {}
+            Habit::Late(ticks) => session.late.push_back((session.ticks + ticks, range)),
             Habit::Stalled(blocks) if session.served >= blocks => {}
             _ => {
                 session.served += 1;

@@ -382,6 +382,7 @@ fn actors(world: &mut World, fault: Fault, nodes: &[usize]) {
             Fault::HangUp => Habit::HangUp,
             Fault::Rejecter => Habit::Rejecter,
             Fault::AllowedFast => Habit::AllowedFast,
+            Fault::Stalled if world.rng.u8(..3) == 0 => Habit::Late(world.rng.u32(5..50)),
             Fault::Stalled => Habit::Stalled(world.rng.u32(..30)),
             Fault::Asker if world.rng.bool() => Habit::Greedy,
             Fault::Asker => Habit::Asker,

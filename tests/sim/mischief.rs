@@ -22,6 +22,7 @@ impl Actor {
         for conn in conns {
             match self.habit {
                 Habit::SlowLoris { .. } => self.drip(cx, conn),
+                Habit::Late(_) => self.serve_late(cx, conn),
                 Habit::Flood => self.flood(cx, conn),
                 Habit::Flapper => self.flap(cx, conn),
                 Habit::Garbage(way) => self.say_garbage(cx, conn, way),
@@ -43,6 +44,17 @@ impl Actor {
                 cx.actions.push(Action::Dial(to));
             }
         }
+    }
+
+    fn serve_late(&mut self, cx: &mut Cx<'_>, conn: ConnId) {
+        let session = self.sessions.get_mut(&conn).expect("open");
+        session.ticks += 1;
+        while session.late.front().is_some_and(|(tick, _)| *tick <= session.ticks)
+            && let Some((_, range)) = session.late.pop_front()
+        {
+            session.wanted.push_back(range);
+        }
+        self.serve(cx, conn, usize::MAX);
     }
 
     fn drip(&mut self, cx: &mut Cx<'_>, conn: ConnId) {

@@ -298,6 +298,21 @@ fn who_wants_nothing_more_is_not_kept() {
 }
 
 #[test]
+fn stalled_peers_whose_blocks_come_late() {
+    // They hold what they are asked for longer than anybody waits (20 s), and send it all the same.
+    for late in [10, 30, 50] {
+        let mut world = world(38);
+        world.hosts[0].up = 200_000;
+        let mut known: Vec<usize> = (0..3).map(|_| actor(&mut world, Habit::Late(late))).collect();
+        known.push(0);
+        let host = leech(&mut world, &known);
+        world.run_to_completion(Time::ZERO);
+        assert!(completed_at(&world, host) < secs(50), "{late}: {:?}", completed_at(&world, host));
+        world.close_down();
+    }
+}
+
+#[test]
 fn endgame_with_a_stalled_peer() {
     let mut world = world(30);
     let stalled = actor(&mut world, Habit::Stalled(20));
