@@ -27,19 +27,12 @@ pub(super) struct Announce {
 impl Dht {
     /// Everything that can be done now.
     pub(super) fn go_on(&mut self, now: Time, out: &mut Outbox) {
-        for at in 0..self.families.len() {
-            if self.families[at].take_boot(now) {
-                self.look_for_nodes(at, now, out);
-            }
-        }
-        loop {
+        // Again while something begins: it may be over at once.
+        let mut begun = true;
+        while begun {
             self.end_lookups();
-            let begun = self.begin_wishes();
-            self.fill_levels(&mut out.rng);
+            begun = self.begin_boots(now, out) | self.begin_wishes() | self.fill_levels(&mut out.rng);
             self.ask_all(now, out);
-            if !begun {
-                break;
-            }
         }
         for at in 0..self.families.len() {
             self.look_after(at, now, out);
@@ -86,6 +79,18 @@ impl Dht {
         out.push(Command::SendDatagram { to, bytes });
     }
 
+    /// Searches for first nodes begin where it is time. True if one did.
+    fn begin_boots(&mut self, now: Time, out: &mut Outbox) -> bool {
+        let mut begun = false;
+        for at in 0..self.families.len() {
+            if self.families[at].take_boot(now) {
+                self.look_for_nodes(at, now, out);
+                begun = true;
+            }
+        }
+        begun
+    }
+
     /// Looks for the nodes near us, beginning with whatever is known: nodes of an earlier run first, and those that
     /// everybody asks only where there are none or they did not answer.
     fn look_for_nodes(&mut self, at: usize, now: Time, out: &mut Outbox) {
@@ -109,8 +114,9 @@ impl Dht {
         }
     }
 
-    /// Looks for nodes of a level that lacks some.
-    fn fill_levels(&mut self, rng: &mut fastrand::Rng) {
+    /// Looks for nodes of a level that lacks some. True if a lookup began.
+    fn fill_levels(&mut self, rng: &mut fastrand::Rng) -> bool {
+        let mut begun = false;
         for family in &mut self.families {
             if let Some(target) = family.take_fill(chance(rng)) {
                 self.lookup_count += 1;
@@ -118,8 +124,10 @@ impl Dht {
                 family.table.nearest::<BEGIN_WITH>(&target).into_iter().for_each(|node| lookup.add(node));
                 family.fill_lookup = Some(lookup.number);
                 self.lookups.push(lookup);
+                begun = true;
             }
         }
+        begun
     }
 
     /// Lookups begin for what is wished for. True if one did.

@@ -141,6 +141,7 @@ impl World {
             _ => None,
         };
         let now = self.now;
+        let is_deadline = matches!(input, Input::Deadline);
         let host = &mut self.hosts[number];
         if let Some((from, _, true)) = asker {
             host.proven.insert(from);
@@ -148,6 +149,8 @@ impl World {
         host.dht.handle(now, input, &mut host.out);
         host.dht.check();
         let commands = std::mem::take(&mut host.out.commands);
+        let is_idle = is_deadline && commands.is_empty();
+        assert!(!is_idle || host.dht.next_deadline().is_none_or(|due| due > now), "a busy loop");
         let mut completions = Vec::new();
         let mut leaves = Vec::new();
         for command in commands {

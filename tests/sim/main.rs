@@ -2,6 +2,7 @@
 
 mod actor;
 mod codec;
+mod dht;
 mod disk;
 mod draw;
 mod drive;
