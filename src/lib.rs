@@ -20,11 +20,12 @@
 //! | `machine` | the seam: inputs, commands, jobs, completions, notes | base wire metainfo storage |
 //! | `swarm` | one torrent's swarm: peers, picker, uploads, choker, announcer | base wire metainfo storage machine |
 //! | `dht` | the DHT node: routing tables, lookups, announces, answers | base wire metainfo storage machine |
+//! | `lsd` | local discovery: names torrents on the local network, hears of others | base wire metainfo storage machine |
 //! | `index` | a server's published torrents and its page | base wire metainfo storage machine |
 //! | `tracker` | a server's tracker: the only table of other people's peers, announces over HTTP and UDP | base wire machine |
-//! | `node` | the hallway: routes connections, deadlines and notes between machines | base wire metainfo storage machine swarm dht index tracker |
+//! | `node` | the hallway: routes connections, deadlines and notes between machines | base wire metainfo storage machine swarm dht lsd index tracker |
 //! | `io` | reactor, connections, workers, disk, files, hasher, web, console, clock | base wire metainfo storage machine |
-//! | `app` | commands, arguments, settings, start-up and exit codes | base wire metainfo storage machine swarm dht index tracker node io |
+//! | `app` | commands, arguments, settings, start-up and exit codes | base wire metainfo storage machine swarm dht lsd index tracker node io |
 //!
 //! # A server's web
 //!
@@ -57,6 +58,7 @@ pub mod base;
 pub mod dht;
 pub mod index;
 pub mod io;
+pub mod lsd;
 pub mod machine;
 pub mod metainfo;
 pub mod node;

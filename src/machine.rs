@@ -32,6 +32,8 @@ pub enum Input<'a> {
     Received { conn: ConnId, bytes: &'a [u8] },
     /// A datagram arrived on the UDP socket.
     Datagram { from: SocketAddr, bytes: &'a [u8] },
+    /// A datagram arrived on a socket of local discovery.
+    Local { from: SocketAddr, bytes: &'a [u8] },
     /// Payload of [`Command::SendBlocks`] left for the kernel: `blocks` whole blocks of `bytes` bytes;
     /// `queued` bytes of any kind wait on. With all zeros: what [`Command::SendTold`] queued has left, and all else.
     Sent { conn: ConnId, blocks: u32, bytes: u64, queued: usize },
@@ -85,6 +87,8 @@ pub enum Command {
     SendBlocks { conn: ConnId, run: Run, blocks: Vec<Outgoing> },
     /// Send a datagram from the UDP socket of the address's family.
     SendDatagram { to: SocketAddr, bytes: Vec<u8> },
+    /// Send to everybody on the local network, by the groups of local discovery.
+    Multicast { v4: Vec<u8>, v6: Vec<u8> },
     /// Hand to the kernel what it takes at once, then close.
     Close { conn: ConnId },
     /// Work for another thread.

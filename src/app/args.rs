@@ -113,7 +113,7 @@ command! {
     #[argh(option)] dht_up_limit: Option<String>,
     /// DHT questions per second of one source; who asks more is ignored (default: 5; 0: any number)
     #[argh(option)] dht_per_source: Option<String>,
-    /// accepted: local discovery comes with a later version and is off
+    /// neither name torrents on the local network nor listen to who does
     #[argh(switch)] no_lsd: bool,
     /// neither tell peers of each other nor listen to what they tell
     #[argh(switch)] no_pex: bool,
@@ -187,7 +187,7 @@ command! {
     #[argh(option)] dht_up_limit: Option<String>,
     /// DHT questions per second of one source; who asks more is ignored (default: 5; 0: any number)
     #[argh(option)] dht_per_source: Option<String>,
-    /// accepted: local discovery comes with a later version and is off
+    /// neither name torrents on the local network nor listen to who does
     #[argh(switch)] no_lsd: bool,
     /// neither tell peers of each other nor listen to what they tell
     #[argh(switch)] no_pex: bool,
@@ -259,7 +259,7 @@ command! {
     #[argh(switch)] no_dht: bool,
     /// a DHT node to begin with, HOST:PORT (repeatable; instead of the usual ones)
     #[argh(option)] dht_bootstrap: Vec<String>,
-    /// accepted: local discovery comes with a later version and is off
+    /// neither name torrents on the local network nor listen to who does
     #[argh(switch)] no_lsd: bool,
     /// neither tell peers of each other nor listen to what they tell
     #[argh(switch)] no_pex: bool,

@@ -22,6 +22,7 @@ use crate::base::{InfoHash, PeerId, Span, TorrentId, limits};
 use crate::io::console::{Console, Stream};
 use crate::io::reactor::{Ended, Handle, Next, Options, Reactor};
 use crate::io::signals::{self, Signal};
+use crate::lsd::Lsd;
 use crate::machine::{AddTorrent, Note, RateLimits, Ways};
 use crate::metainfo::Metainfo;
 use crate::metainfo::magnet::Magnet;
@@ -91,6 +92,9 @@ pub fn run(
     node.allow_connections(settings.count("max-connections").unwrap_or(limits::CONNECTIONS_MAX as u64) as usize);
     if let Some(dht) = dht {
         node = node.with_dht(dht);
+    }
+    if ways(settings).lsd {
+        node = node.with_lsd(Lsd::new(seed));
     }
     let followed = items.iter().map(Followed::of);
     let mut follow = Follow::new(purpose, style, followed.collect()).until(Enough::of(settings));
@@ -169,6 +173,7 @@ fn start(settings: &Settings, state_dir: PathBuf, torrent_count: usize) -> Resul
     options.up_limit = settings.size("up-limit").unwrap_or(0);
     options.down_limit = settings.size("down-limit").unwrap_or(0);
     options.seed = seed;
+    options.lsd = ways(settings).lsd;
     Reactor::new(options).map_err(|e| Failure::new(Exit::Other, e.to_string()))
 }
 
@@ -237,7 +242,7 @@ pub fn add(torrent: TorrentId, item: Item, settings: &Settings) -> AddTorrent {
 
 /// The ways to peers that the settings allow.
 pub fn ways(settings: &Settings) -> Ways {
-    Ways { pex: !settings.switch("no-pex"), lsd: false }
+    Ways { pex: !settings.switch("no-pex"), lsd: !settings.switch("no-lsd") }
 }
 
 /// Hands the torrents over while the loop runs, a few at a time.

@@ -3,9 +3,12 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use mio::Registry;
 use mio::net::{TcpListener, UdpSocket};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::local::Local;
+use super::reactor::Options;
 use super::trouble::reason;
 
 /// The port asked for when nobody chose one.
@@ -23,6 +26,8 @@ pub struct Doors {
     pub udp: Vec<UdpSocket>,
     /// Of each of those, whether it is one of IPv4.
     udp_v4: Vec<bool>,
+    /// Local discovery; its sockets are counted on behind `udp`.
+    pub local: Option<Local>,
     pub port: u16,
     /// For people: another port than usual was taken.
     pub remark: Option<String>,
@@ -54,6 +59,18 @@ impl Doors {
         self.udp_v4.get(at).is_some_and(|is_v4| *is_v4)
     }
 
+    /// Opens and watches the sockets of local discovery, if it is wanted; how many datagram sockets there are then.
+    pub fn open_local(&mut self, options: &Options, registry: &Registry, first_token: usize) -> usize {
+        self.local = options.lsd.then(|| Local::open(&options.bind));
+        let from = first_token + self.udp.len();
+        self.udp.len() + self.local.as_mut().map_or(0, |local| local.watch(registry, from))
+    }
+
+    /// A socket of local discovery by its number among all datagram sockets.
+    pub fn local_at(&self, at: usize) -> Option<&UdpSocket> {
+        self.local.as_ref()?.sockets.get(at.checked_sub(self.udp.len())?)
+    }
+
     /// The UDP socket that can reach this address.
     pub fn udp_for(&self, to: SocketAddr) -> Option<&UdpSocket> {
         self.udp.iter().zip(&self.udp_v4).find(|(_, is_v4)| **is_v4 == to.is_ipv4()).map(|(socket, _)| socket)
@@ -82,7 +99,7 @@ fn open_at(bind: &[IpAddr], port: u16) -> Result<Doors, Failure> {
     let everywhere = [IpAddr::V6(Ipv6Addr::UNSPECIFIED), IpAddr::V4(Ipv4Addr::UNSPECIFIED)];
     let optional = bind.is_empty();
     let addresses = if optional { &everywhere } else { bind };
-    let mut doors = Doors { tcp: Vec::new(), udp: Vec::new(), udp_v4: Vec::new(), port, remark: None };
+    let mut doors = Doors { tcp: Vec::new(), udp: Vec::new(), udp_v4: Vec::new(), local: None, port, remark: None };
     let mut first_error = None;
     for &ip in addresses {
         match open_pair(SocketAddr::new(ip, doors.port)) {

@@ -67,6 +67,11 @@ impl Reactor {
                 _ => recycle(run, &mut self.runs),
             },
             Command::SendDatagram { to, bytes } => self.send_datagram(to, &bytes),
+            Command::Multicast { v4, v6 } => {
+                if let Some(local) = &mut self.doors.local {
+                    local.send(&v4, &v6);
+                }
+            }
             Command::Close { conn } => self.close(conn),
             Command::Job(job) => self.start_job(job),
             Command::Tell(note) => {
@@ -149,8 +154,7 @@ impl Reactor {
 
     /// A non-blocking connect, from the bound address of the same family if there is one.
     fn start_dial(&self, to: SocketAddr) -> io::Result<TcpStream> {
-        // Our v6 sockets speak v6 only.
-        let to = SocketAddr::new(unmapped(to.ip()), to.port());
+        let to = plain(to);
         let socket = open_socket(to, Type::STREAM, Protocol::TCP)?;
         let from = self.bind.iter().find(|ip| same_family(to, ip) && !ip.is_unspecified());
         if let Some(&ip) = from {
@@ -178,6 +182,11 @@ impl Reactor {
             log::trace!("udp to {to}: {error}");
         }
     }
+}
+
+/// Our v6 sockets speak v6 only; a link-local address keeps its interface.
+fn plain(to: SocketAddr) -> SocketAddr {
+    if unmapped(to.ip()) == to.ip() { to } else { SocketAddr::new(unmapped(to.ip()), to.port()) }
 }
 
 /// The process or the machine has no descriptors left.

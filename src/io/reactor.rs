@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -20,76 +19,14 @@ use super::datagrams::Post;
 use super::descriptors;
 use super::listen::Doors;
 use super::mailbox::{Bell, Letter, Mailbox, mailbox};
+use super::options::MAIL_SLOTS;
+pub use super::options::Options;
 use super::resident::Resident;
-use super::web;
 use super::workers::Workers;
 use crate::base::shared_limit::SharedLimit;
 use crate::base::{ConnId, Span, Time, limits};
 use crate::machine::{Closed, Completion, Input, Machine, Note, Outbox};
 
-/// What [`Reactor::new`] needs to know.
-#[derive(Clone)]
-pub struct Options {
-    /// Addresses to listen on and dial from; empty means all of v6 and of v4.
-    pub bind: Vec<IpAddr>,
-    /// None: 6881, or any free one with a remark. 0: any. Otherwise exactly this one.
-    pub port: Option<u16>,
-    /// Decides every random choice of the machines.
-    pub seed: u64,
-    pub pool_blocks: usize,
-    pub download_credits: u32,
-    pub upload_credits: u32,
-    /// Bytes per second of payload over all torrents; 0: no limit.
-    pub up_limit: u64,
-    pub down_limit: u64,
-    /// Resume state and locks; made when needed.
-    pub state_dir: PathBuf,
-    /// Hash threads, at least one.
-    pub hashers: usize,
-    /// Files the disk thread keeps open.
-    pub open_files: usize,
-    /// Jobs that may wait for a worker, and completions that may wait for the loop.
-    pub job_slots: usize,
-    pub mail_slots: usize,
-    /// Connections at once; None: what `RLIMIT_NOFILE` leaves.
-    pub conns_max: Option<usize>,
-    /// Torrents that are expected: each keeps descriptors of its own.
-    pub torrents: usize,
-    /// Descriptors to ask for where the limit is lower.
-    pub descriptors: u64,
-    /// Certificates and bounds of the web threads.
-    pub web: web::Options,
-}
-
-impl Options {
-    /// The defaults of `base::limits`.
-    pub fn new(state_dir: PathBuf) -> Options {
-        Options {
-            bind: Vec::new(),
-            port: None,
-            seed: 0,
-            pool_blocks: limits::POOL_BLOCKS,
-            download_credits: limits::DOWNLOAD_CREDITS,
-            upload_credits: 256,
-            up_limit: 0,
-            down_limit: 0,
-            state_dir,
-            hashers: 1,
-            open_files: limits::OPEN_FILES,
-            job_slots: JOB_SLOTS,
-            mail_slots: MAIL_SLOTS,
-            conns_max: None,
-            torrents: 1,
-            descriptors: descriptors::WANTED,
-            web: web::Options::default(),
-        }
-    }
-}
-
-/// A write per pool buffer, a read per upload credit, and some for the rest.
-const JOB_SLOTS: usize = limits::POOL_BLOCKS + 256 + 64;
-/// Completions between two turns of the loop; workers wait when it is full, the loop never does.
-const MAIL_SLOTS: usize = 256;
 /// Notes of the application between two turns of the loop.
 const NOTE_SLOTS: usize = 256;
 /// Readiness events taken per poll.
@@ -186,7 +123,7 @@ pub struct Reactor {
     pub(super) clock: Clock,
     pub(super) bind: Vec<IpAddr>,
     pub(super) doors: Doors,
-    /// Doors that may have something for us.
+    /// Doors with something for us, perhaps.
     pub(super) tcp_ready: Vec<bool>,
     pub(super) udp_ready: Vec<bool>,
     /// No accepting before this moment: no descriptors were left.
@@ -235,6 +172,7 @@ impl Reactor {
         for (at, socket) in doors.udp.iter_mut().enumerate() {
             poll.registry().register(socket, Token(UDP + at), Interest::READABLE).map_err(trouble)?;
         }
+        let udp_count = doors.open_local(&options, poll.registry(), UDP);
         let room = descriptors::divide(options.descriptors, options.open_files, options.torrents);
         let (open_files, conns_max) = (room.open_files, options.conns_max.unwrap_or(room.conns));
         let (sender, mailbox) = mailbox(Arc::clone(&bell), options.mail_slots);
@@ -248,7 +186,7 @@ impl Reactor {
             poll,
             clock: Clock::new(),
             tcp_ready: vec![false; doors.tcp.len()],
-            udp_ready: vec![false; doors.udp.len()],
+            udp_ready: vec![false; udp_count],
             bind: options.bind,
             doors,
             accept_after: None,

@@ -198,7 +198,10 @@ impl Reactor {
                 if !self.udp_ready[at] {
                     break;
                 }
-                self.receive_datagrams(stage, at);
+                match at < self.doors.udp.len() {
+                    true => self.receive_datagrams(stage, at),
+                    false => self.receive_local(stage, at),
+                }
             }
         }
     }
@@ -280,6 +283,20 @@ impl Reactor {
         }
         self.scratch = scratch;
         stage.post = Some(post);
+    }
+
+    /// One datagram of local discovery.
+    fn receive_local(&mut self, stage: &mut Stage<'_>, at: usize) {
+        let received = self.doors.local_at(at).map(|socket| socket.recv_from(&mut self.scratch));
+        match received {
+            Some(Ok((len, from))) => {
+                let input = Input::Local { from, bytes: &self.scratch[..len] };
+                stage.machine.handle(self.clock.now(), input, &mut self.out);
+                self.carry_out(stage);
+            }
+            Some(Err(error)) if error.kind() != io::ErrorKind::WouldBlock => log::trace!("udp: {error}"),
+            _ => self.udp_ready[at] = false,
+        }
     }
 
     /// Datagrams that answer none.

@@ -37,6 +37,9 @@ pub enum Note {
     FindPeers { info_hash: InfoHash, announce: bool },
     /// Between machines: peers of this info hash, as far as they are believed from a source of this reach.
     Peers { info_hash: InfoHash, source: Source, reach: Reach, peers: Vec<SocketAddr> },
+    /// Swarm to node to local discovery: name this torrent on the local network, or do not any more. The node lets no
+    /// private torrent through.
+    Meet { info_hash: InfoHash, is_on: bool },
     /// Swarm to node to DHT: a peer has a DHT node at this address.
     DhtNode { address: SocketAddr },
     /// Application to tracker: who may use it from now on.

@@ -2,6 +2,7 @@
 //! torrents (BEP 27) are kept from it.
 
 use super::Node;
+use super::work::Work;
 use crate::base::{InfoHash, Time};
 use crate::dht::Dht;
 use crate::machine::{Command, Input, Machine, Note, Outbox};
@@ -16,8 +17,13 @@ impl Node {
 
     /// Whether a torrent may use the DHT.
     pub(super) fn may_use_dht(&self, info_hash: &InfoHash) -> bool {
-        let swarm = self.by_hash.get(info_hash).and_then(|id| self.torrents.get(id));
-        self.dht.is_some() && swarm.is_some_and(|swarm| !swarm.is_private())
+        self.dht.is_some() && !self.is_private(info_hash)
+    }
+
+    /// Whether only trackers and people may name peers of this info hash; also where nothing is known of it.
+    pub(super) fn is_private(&self, info_hash: &InfoHash) -> bool {
+        let torrent = self.by_hash.get(info_hash).and_then(|id| self.torrents.get(id));
+        torrent.is_none_or(Work::is_private)
     }
 
     /// A torrent that is not private, or a link, knows nodes.
@@ -50,7 +56,8 @@ impl Node {
                     self.hand_dht(now, Input::Note(Note::FindPeers { info_hash, announce }), out);
                 }
                 Command::Tell(note @ Note::DhtNode { .. }) => self.hand_dht(now, Input::Note(note), out),
-                Command::Tell(note @ Note::Peers { info_hash, .. }) if self.may_use_dht(&info_hash) => {
+                Command::Tell(Note::Meet { info_hash, is_on }) => self.meet(info_hash, is_on, now, out),
+                Command::Tell(note @ Note::Peers { info_hash, .. }) if !self.is_private(&info_hash) => {
                     if let Some(&id) = self.by_hash.get(&info_hash) {
                         self.hand(id, now, Input::Note(note), out);
                     }
@@ -80,5 +87,6 @@ impl Node {
 
 /// Whether this is from one machine to another.
 fn is_between(command: &Command) -> bool {
-    matches!(command, Command::Tell(Note::FindPeers { .. } | Note::DhtNode { .. } | Note::Peers { .. }))
+    let Command::Tell(note) = command else { return false };
+    matches!(note, Note::FindPeers { .. } | Note::DhtNode { .. } | Note::Meet { .. } | Note::Peers { .. })
 }

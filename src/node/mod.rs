@@ -2,6 +2,7 @@
 //! that `io` drives.
 
 pub mod bans;
+mod begin;
 mod datagrams;
 mod deal;
 mod dht;
@@ -9,6 +10,7 @@ mod front;
 mod greetings;
 mod hand;
 mod lobby;
+mod lsd;
 mod numbers;
 mod places;
 mod questions;
@@ -30,11 +32,10 @@ use self::work::Work;
 use crate::base::limits::{READ_LEN, STOP_TIMEOUT};
 use crate::base::{ConnId, InfoHash, JobId, PeerId, Pool, Span, StoreId, Time, TorrentId};
 use crate::dht::Dht;
-use crate::machine::{
-    AddTorrent, Completion, DiskError, DiskErrorKind, Input, Job, Machine, Note, Outbox, SeekTorrent,
-};
+use crate::lsd::Lsd;
+use crate::machine::{Completion, Input, Job, Machine, Note, Outbox};
 use crate::storage::Bans;
-use crate::swarm::{Seeker, Swarm, Us};
+use crate::swarm::Us;
 
 /// Who has a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,6 +62,7 @@ pub struct Node {
     /// Who asked UDP trackers.
     questions: Questions,
     dht: Option<Dht>,
+    lsd: Option<Lsd>,
     /// The heap of deadlines, refreshed only for the machine just handled.
     deadlines: BTreeSet<(Time, TorrentId)>,
     deadline_of: BTreeMap<TorrentId, Time>,
@@ -89,6 +91,7 @@ impl Node {
             jobs: BTreeMap::new(),
             questions: Questions::default(),
             dht: None,
+            lsd: None,
             deadlines: BTreeSet::new(),
             deadline_of: BTreeMap::new(),
             remembered: None,
@@ -108,49 +111,6 @@ impl Node {
     pub fn remember_bans(mut self, bans: Bans) -> Node {
         self.remembered = Some(bans);
         self
-    }
-
-    /// Works on a torrent; goes on with who was met where its metainfo was sought.
-    fn add(&mut self, add: AddTorrent, now: Time, out: &mut Outbox) {
-        let (id, info_hash) = (add.torrent, add.metainfo.info_hash);
-        let is_sought = self.torrents.get(&id).is_some_and(|work| work.seeks(info_hash));
-        if !is_sought && !self.may_begin(id, info_hash, out) {
-            return;
-        }
-        if !add.metainfo.private {
-            self.take_hints(&add.metainfo.nodes);
-        }
-        let before = out.commands.len();
-        let met = self.torrents.remove(&id).and_then(|work| work.hand_over(now, out));
-        self.torrents.insert(id, Work::Swarm(Box::new(Swarm::new(add, self.us, met, now, out))));
-        self.note_commands(id, before, now, out);
-        self.refresh(id);
-    }
-
-    /// Looks for the metainfo of an info hash.
-    fn seek(&mut self, seek: SeekTorrent, now: Time, out: &mut Outbox) {
-        let (id, info_hash) = (seek.torrent, seek.info_hash);
-        if self.stop_by.is_some() || !self.may_begin(id, info_hash, out) {
-            return;
-        }
-        self.take_hints(&seek.nodes);
-        let before = out.commands.len();
-        self.torrents.insert(id, Work::Search(Box::new(Seeker::new(seek, self.us, now, out))));
-        self.note_commands(id, before, now, out);
-        self.refresh(id);
-        self.carry_notes(before, now, out);
-    }
-
-    /// Whether neither the torrent nor its number is in use; takes both.
-    fn may_begin(&mut self, id: TorrentId, info_hash: InfoHash, out: &mut Outbox) -> bool {
-        if self.by_hash.contains_key(&info_hash) || self.torrents.contains_key(&id) {
-            let text = format!("{info_hash} is being worked on already");
-            let error = DiskError { kind: DiskErrorKind::Locked, text };
-            out.tell(Note::Failed { torrent: id, error });
-            return false;
-        }
-        self.by_hash.insert(info_hash, id);
-        true
     }
 
     fn received(&mut self, conn: ConnId, bytes: &[u8], now: Time, out: &mut Outbox) {
@@ -257,6 +217,7 @@ impl Node {
                 self.torrents.values_mut().for_each(|torrent| torrent.set_port(port));
                 self.hand_dht(now, Input::Note(note), out);
                 self.with_server(now, out, |server, out| server.sites.start(port, now, out));
+                self.hand_lsd(now, Input::Note(Note::Listening { port }), out);
             }
             Note::Access(_) => self.with_server(now, out, |server, out| server.sites.tell(note, now, out)),
             _ => {}
@@ -272,6 +233,9 @@ impl Node {
             if self.deadline_of.get(&id).is_some_and(|next| *next <= now) {
                 break; // It asks for another turn at once; the loop gives others theirs first.
             }
+        }
+        if self.lsd_deadline().is_some_and(|due| due <= now) {
+            self.hand_lsd(now, Input::Deadline, out);
         }
         if self.dht_deadline().is_some_and(|due| due <= now) {
             self.hand_dht(now, Input::Deadline, out);
@@ -378,6 +342,7 @@ impl Machine for Node {
             // Between machines, never from the driver.
             Input::Request { .. } => {}
             Input::Datagram { from, bytes } => self.datagram(from, bytes, now, out),
+            Input::Local { .. } => self.hand_lsd(now, input, out),
             Input::Completed(completion) => self.completed(completion, now, out),
             Input::Note(note) => self.note(note, now, out),
             Input::Starving => self.hand_all(|| Input::Starving, now, out),
@@ -399,7 +364,8 @@ impl Machine for Node {
         let watch = self.watch.map(|(_, due)| due);
         let server = self.server.as_ref().and_then(|server| server.next_deadline());
         let own = [self.lobby.next_deadline(), self.places.next_deadline(), self.next_turn_at];
-        let waits = own.into_iter().chain([self.bans.next_deadline(), self.dht_deadline(), self.stop_by]);
+        let machines = [self.bans.next_deadline(), self.dht_deadline(), self.lsd_deadline()];
+        let waits = own.into_iter().chain(machines).chain([self.stop_by]);
         [swarms, watch, server].into_iter().chain(waits).flatten().min()
     }
 

@@ -25,12 +25,22 @@ pub struct Contacts {
     resolving: BTreeMap<JobId, (Source, Reach)>,
     /// The DHT, where it may be used.
     seek: Option<Seek>,
+    /// Local discovery, where it may be used.
+    lsd: Option<Meeting>,
+}
+
+/// What local discovery should know of the torrent, and what it was told.
+#[derive(Clone, Copy)]
+struct Meeting {
+    info_hash: InfoHash,
+    is_wanted: bool,
+    is_on: bool,
 }
 
 impl Contacts {
     pub fn new(torrent: TorrentId, announcer: Announcer) -> Contacts {
         let (known, resolving) = (Known::default(), BTreeMap::new());
-        Contacts { torrent, known, announcer, is_announcing: false, resolving, seek: None }
+        Contacts { torrent, known, announcer, is_announcing: false, resolving, seek: None, lsd: None }
     }
 
     /// The same, and peers are looked for in the DHT as well.
@@ -39,15 +49,27 @@ impl Contacts {
         self
     }
 
+    /// The same, and the local network is told and listened to.
+    pub fn with_lsd(mut self, info_hash: InfoHash) -> Contacts {
+        self.lsd = Some(Meeting { info_hash, is_wanted: false, is_on: false });
+        self
+    }
+
     /// When peers are looked for in the DHT next. `is_short`: there are few.
     pub fn next_look(&self, is_short: bool) -> Option<Time> {
         self.seek.as_ref().and_then(|seek| seek.next(is_short))
     }
 
-    /// Looks for peers in the DHT if it is time.
+    /// Looks for peers in the DHT if it is time, and tells local discovery what changed.
     pub fn look(&mut self, is_short: bool, now: Time, out: &mut Outbox) {
         if let Some(seek) = &mut self.seek {
             seek.look(is_short, now, out);
+        }
+        if let Some(Meeting { info_hash, is_wanted, is_on }) = self.lsd
+            && is_on != is_wanted
+        {
+            self.lsd = Some(Meeting { info_hash, is_wanted, is_on: is_wanted });
+            out.tell(Note::Meet { info_hash, is_on: is_wanted });
         }
     }
 
@@ -64,12 +86,14 @@ impl Contacts {
     /// A private torrent: only its trackers and people count.
     pub fn keep_private(&mut self) {
         self.seek = None;
+        self.lsd.as_mut().into_iter().for_each(|meeting| meeting.is_wanted = false);
         self.known.forget_gossip();
     }
 
     /// Says goodbye.
     pub fn stop(&mut self, now: Time) {
         self.announcer.stop(now);
+        self.lsd.as_mut().into_iter().for_each(|meeting| meeting.is_wanted = false);
         self.seek.as_mut().into_iter().for_each(Seek::stop);
     }
 
@@ -85,6 +109,7 @@ impl Contacts {
         if !std::mem::replace(&mut self.is_announcing, true) {
             self.announcer.start(now, left);
             self.seek.as_mut().into_iter().for_each(|seek| seek.begin(now));
+            self.lsd.as_mut().into_iter().for_each(|meeting| meeting.is_wanted = true);
         }
     }
 

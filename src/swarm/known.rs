@@ -95,7 +95,8 @@ impl Known {
             }
             return false;
         }
-        let is_flood = matches!(source, Source::Pex | Source::Dht) && self.counts[source as usize] >= GOSSIP_MAX;
+        let is_flood =
+            matches!(source, Source::Pex | Source::Dht | Source::Local) && self.counts[source as usize] >= GOSSIP_MAX;
         let rank = priority(self.us, address);
         if is_flood || (self.entries.len() >= KNOWN_MAX && !self.make_room(source, rank)) {
             return false;

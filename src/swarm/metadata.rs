@@ -84,6 +84,9 @@ impl Seeker {
         if us.has_dht {
             contacts = contacts.with_dht(seek.info_hash);
         }
+        if seek.ways.lsd {
+            contacts = contacts.with_lsd(seek.info_hash);
+        }
         contacts.name_peers(seek.peers, now, out);
         contacts.begin(now, LEFT_UNKNOWN);
         let mut seeker = Seeker {
@@ -356,7 +359,12 @@ impl Machine for Seeker {
             Input::Note(Note::Peers { source, reach, peers, .. }) if self.ways.allow(source) => {
                 self.contacts.hear(&peers, source, reach, now);
             }
-            Input::Note(_) | Input::Completed(_) | Input::Sent { .. } | Input::Starving | Input::Request { .. } => {}
+            Input::Note(_)
+            | Input::Completed(_)
+            | Input::Sent { .. }
+            | Input::Starving
+            | Input::Local { .. }
+            | Input::Request { .. } => {}
         }
         self.go_on(now, out);
     }

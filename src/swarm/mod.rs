@@ -98,6 +98,9 @@ impl Swarm {
         if has_dht {
             contacts = contacts.with_dht(add.metainfo.info_hash);
         }
+        if ways.lsd {
+            contacts = contacts.with_lsd(add.metainfo.info_hash);
+        }
         let setup = Setup {
             id: add.torrent,
             has_dht,
@@ -382,7 +385,7 @@ impl Machine for Swarm {
                 self.contacts.hear(&peers, source, reach, now);
             }
             Input::Note(Note::Banned) => self.cast_out(now, out),
-            Input::Note(_) | Input::Request { .. } => {}
+            Input::Note(_) | Input::Request { .. } | Input::Local { .. } => {}
         }
         self.settle(before, now, out);
     }

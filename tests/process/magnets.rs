@@ -1,5 +1,10 @@
 //! Magnet links: what they stand for comes from peers, is kept, and is given to others.
 
+use std::net::{Ipv4Addr, UdpSocket};
+use std::time::Duration;
+
+use socket2::SockRef;
+
 use super::rig::{Ended, Home, Running, files_below, payload};
 use super::transfer::{LOCAL, get_args, seed};
 
@@ -126,4 +131,39 @@ fn peers_tell_of_each_other() {
     middle.signal("TERM");
     middle.wait();
     end(first);
+}
+
+/// Two that know nothing of each other but that they are on the same network: this machine.
+#[test]
+fn the_local_network_is_enough() {
+    if !multicasts() {
+        return println!("SKIPPED: local discovery: no multicast on loopback here");
+    }
+    let home = Home::new();
+    let data = payload(400_000, 12);
+    home.write("data.bin", &data);
+    home.run(&["create", "data.bin", "-o", "data.torrent"]).expect(0);
+    let hash = hash_of(&home, "data.torrent");
+    // Who waits hears of who comes, and who comes is heard by who is there.
+    let args = ["get", &hash, "--dir", "got", "--state-dir", "got-state", "--no-lsd=false", "--timeout", "30s"];
+    let mut waiting = home.start(&[&args[..], &LOCAL].concat());
+    waiting.port();
+    let (first, _, _) = seed(&home, "data.bin", &["--no-lsd=false"]);
+    waiting.wait().expect(0);
+    assert_eq!(home.read("got/data.bin"), data);
+    run(&home, "second", &["get", &hash], &["--no-lsd=false"]).expect(0);
+    assert_eq!(home.read("second/data.bin"), data);
+    end(first);
+}
+
+/// Whether what is multicast on loopback comes back.
+fn multicasts() -> bool {
+    let (group, at) = (Ipv4Addr::new(239, 192, 152, 143), Ipv4Addr::LOCALHOST);
+    let Ok(socket) = UdpSocket::bind((group, 0)) else { return false };
+    let port = socket.local_addr().expect("it is bound").port();
+    let joined = socket.join_multicast_v4(&group, &at);
+    let chosen = SockRef::from(&socket).set_multicast_if_v4(&at);
+    socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a time-out");
+    let sent = socket.send_to(b"x", (group, port));
+    joined.is_ok() && chosen.is_ok() && sent.is_ok() && socket.recv_from(&mut [0; 8]).is_ok()
 }

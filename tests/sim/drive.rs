@@ -224,6 +224,7 @@ impl World {
                 panic!("[commands] nobody serves here")
             }
             Command::SendDatagram { to, bytes } => self.send_datagram(host, to, bytes),
+            Command::Multicast { .. } => panic!("[commands] nobody takes part in local discovery"),
             Command::Close { conn } => {
                 if let Some(&(conn, side)) = self.hosts[host].conns.get(&conn) {
                     self.close(conn, side);
@@ -233,7 +234,8 @@ impl World {
             Command::Job(Job::Resolve { id, host: name, port }) => self.resolve(host, id, &name, port),
             Command::Job(job) => {
                 let node = self.node_mut(host);
-                let answered = !matches!(job, Job::Forget { .. } | Job::Journal { .. } | Job::Close { .. });
+                let answered =
+                    !matches!(job, Job::Forget { .. } | Job::Journal { .. } | Job::Close { .. } | Job::Keep { .. });
                 node.owed_jobs += u32::from(answered && !matches!(job, Job::Check { .. } | Job::Open { .. }));
                 node.disk_jobs.push_back(job);
                 assert!(node.disk_jobs.len() < 1_000, "[bounds] the disk queue holds {}", node.disk_jobs.len());
@@ -284,7 +286,7 @@ impl World {
                 panic!("[notes] {note:?} from a node")
             }
             Note::Metadata { .. } => {}
-            Note::FindPeers { .. } | Note::Peers { .. } | Note::DhtNode { .. } => {
+            Note::FindPeers { .. } | Note::Meet { .. } | Note::Peers { .. } | Note::DhtNode { .. } => {
                 panic!("[notes] {note:?} left the node")
             }
         }

@@ -42,6 +42,7 @@ impl Trace {
             }
             Input::Closed { conn, reason } => self.number(conn.0 + ((4 + *reason as u64) << 40)),
             Input::Datagram { .. } => self.number(20),
+            Input::Local { .. } => self.number(26),
             Input::Request { .. } => self.number(25),
             Input::Note(_) => self.number(21),
             Input::Starving => self.number(22),
@@ -80,6 +81,10 @@ impl Trace {
                 blocks.iter().for_each(|block| self.bytes(&block.head));
             }
             Command::SendDatagram { bytes, .. } => self.bytes(bytes),
+            Command::Multicast { v4, v6 } => {
+                self.bytes(v4);
+                self.bytes(v6);
+            }
             Command::Close { conn } => self.number(conn.0 + (34 << 40)),
             Command::Job(job) => self.number(job_kind(job)),
             Command::Tell(_) => self.number(35 << 40),

@@ -1,0 +1,52 @@
+//! How torrents come in: to be worked on, or first to be found out about.
+
+use super::Node;
+use super::work::Work;
+use crate::base::{InfoHash, Time, TorrentId};
+use crate::machine::{AddTorrent, DiskError, DiskErrorKind, Note, Outbox, SeekTorrent};
+use crate::swarm::{Seeker, Swarm};
+
+impl Node {
+    /// Works on a torrent; goes on with who was met where its metainfo was sought.
+    pub(super) fn add(&mut self, add: AddTorrent, now: Time, out: &mut Outbox) {
+        let (id, info_hash) = (add.torrent, add.metainfo.info_hash);
+        let is_sought = self.torrents.get(&id).is_some_and(|work| work.seeks(info_hash));
+        if !is_sought && !self.may_begin(id, info_hash, out) {
+            return;
+        }
+        if !add.metainfo.private {
+            self.take_hints(&add.metainfo.nodes);
+        }
+        let before = out.commands.len();
+        let met = self.torrents.remove(&id).and_then(|work| work.hand_over(now, out));
+        self.torrents.insert(id, Work::Swarm(Box::new(Swarm::new(add, self.us, met, now, out))));
+        self.note_commands(id, before, now, out);
+        self.refresh(id);
+    }
+
+    /// Looks for the metainfo of an info hash.
+    pub(super) fn seek(&mut self, seek: SeekTorrent, now: Time, out: &mut Outbox) {
+        let (id, info_hash) = (seek.torrent, seek.info_hash);
+        if self.stop_by.is_some() || !self.may_begin(id, info_hash, out) {
+            return;
+        }
+        self.take_hints(&seek.nodes);
+        let before = out.commands.len();
+        self.torrents.insert(id, Work::Search(Box::new(Seeker::new(seek, self.us, now, out))));
+        self.note_commands(id, before, now, out);
+        self.refresh(id);
+        self.carry_notes(before, now, out);
+    }
+
+    /// Whether neither the torrent nor its number is in use; takes both.
+    fn may_begin(&mut self, id: TorrentId, info_hash: InfoHash, out: &mut Outbox) -> bool {
+        if self.by_hash.contains_key(&info_hash) || self.torrents.contains_key(&id) {
+            let text = format!("{info_hash} is being worked on already");
+            let error = DiskError { kind: DiskErrorKind::Locked, text };
+            out.tell(Note::Failed { torrent: id, error });
+            return false;
+        }
+        self.by_hash.insert(info_hash, id);
+        true
+    }
+}
