@@ -42,6 +42,8 @@ pub struct Active {
     pub stage: Stage,
     /// The connection that began it: others join only when there is nothing better to do.
     pub owner: Option<ConnId>,
+    /// Its owner is on trial: others join only when there is nothing better to do, also where pieces are common.
+    pub is_trial: bool,
     /// Only this connection may be asked: a piece that failed is fetched from one peer, so that blame is certain.
     pub only: Option<ConnId>,
     /// It failed before and waits for a peer to be the only one.
@@ -62,6 +64,7 @@ impl Active {
             open_count: free_count,
             stage,
             owner,
+            is_trial: false,
             only: None,
             wants_only: false,
         }
@@ -83,9 +86,18 @@ impl Active {
         field
     }
 
+    /// Who asks for a piece that nobody owns does from now on.
+    pub fn own(&mut self, conn: ConnId, is_trial: bool) {
+        if self.owner.is_none() {
+            self.owner = Some(conn);
+            self.is_trial = is_trial;
+        }
+    }
+
     /// The connection is not the one to wait for any more.
     pub fn disown(&mut self, conn: ConnId) {
         if self.owner == Some(conn) {
+            self.is_trial = false;
             self.owner = None;
         }
         if self.only == Some(conn) {
@@ -93,30 +105,28 @@ impl Active {
         }
     }
 
-    /// What this sender gave is worth nothing, unless the piece is whole already and its digest will tell. Gives the
-    /// blocks that are free at once; None when there was nothing of it.
-    pub fn discard(&mut self, sender: Sender) -> Option<u32> {
+    /// What this sender gave is worth nothing, unless the piece is whole already and its digest will tell. Gives how
+    /// many blocks are free at once and how many when they are home; None when there was nothing of it.
+    pub fn discard(&mut self, sender: Sender) -> Option<(u32, u32)> {
         if self.stage != Stage::Filling {
             return None;
         }
-        let mut freed = None;
+        let (mut freed, mut doomed) = (0, 0);
         for (state, _) in self.blocks.iter_mut().zip(&self.senders).filter(|(_, of)| **of == sender) {
             match *state {
-                State::Stored => {
-                    *state = State::Free;
-                    self.free_count += 1;
-                    self.open_count += 1;
-                    *freed.get_or_insert(0) += 1;
-                }
-                State::Received => {
-                    *state = State::Doomed;
-                    self.open_count += 1;
-                    freed.get_or_insert(0);
-                }
+                State::Stored => (*state, freed) = (State::Free, freed + 1),
+                State::Received => (*state, doomed) = (State::Doomed, doomed + 1),
                 State::Free | State::Requested(_) | State::Doomed => {}
             }
         }
-        freed
+        self.free_count += freed;
+        self.open_count += freed + doomed;
+        (freed + doomed > 0).then_some((freed, doomed))
+    }
+
+    /// Blocks that are worth nothing and not yet home.
+    pub fn doomed(&self) -> u32 {
+        self.blocks.iter().filter(|state| **state == State::Doomed).count() as u32
     }
 
     /// The counters equal their recomputed sums.
@@ -124,8 +134,7 @@ impl Active {
         let free = self.blocks.iter().filter(|s| **s == State::Free).count() as u32;
         let asked = self.blocks.iter().filter(|s| matches!(s, State::Requested(_))).count() as u32;
         assert_eq!(free, self.free_count, "free blocks of {piece:?}");
-        let doomed = self.blocks.iter().filter(|s| **s == State::Doomed).count() as u32;
-        assert_eq!(free + asked + doomed, self.open_count, "open blocks of {piece:?}");
+        assert_eq!(free + asked + self.doomed(), self.open_count, "open blocks of {piece:?}");
         assert_eq!(self.stage == Stage::Hashing, self.open_count == 0, "stage of {piece:?}");
     }
 

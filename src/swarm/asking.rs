@@ -45,6 +45,7 @@ impl Torrent {
         out: &mut Outbox,
     ) -> Vec<Block> {
         let may_alone = self.may_alone(peer, now);
+        let is_on_trial = !self.blame.is_proven(peer.sender);
         let down = &peer.down;
         let asked = |block: Block| down.owes(block) || down.cancelled.contains(&block) || picked.contains(&block);
         let has = match &peer.has {
@@ -55,7 +56,7 @@ impl Torrent {
         let allowed = peer.peer_choking.then_some(down.allowed.as_slice());
         let one = piece.filter(|piece| allowed.is_none_or(|allowed| allowed.contains(piece)));
         let allowed = if piece.is_some() { Some(one.as_slice()) } else { allowed };
-        let asker = Asker { conn: peer.conn, has, allowed, may_alone, asked: &asked };
+        let asker = Asker { conn: peer.conn, has, allowed, is_on_trial, may_alone, asked: &asked };
         self.picker.pick(&asker, max, &mut out.rng)
     }
 

@@ -24,8 +24,8 @@ const CANCELLED_MAX: usize = 512;
 const ALLOWED_MAX: usize = 32;
 /// A peer that refuses a request is asked again after this, doubled with every refusal in a row.
 const REFUSED_WAIT: Span = Span::secs(1);
-/// Refusals in a row, over a minute at least, after which it is plain that the peer has nothing to give.
-const REFUSALS_MAX: u32 = 10;
+/// Refusals in a row, in a minute and a half, after which it is plain that the peer has nothing to give.
+const REFUSALS_MAX: u32 = 8;
 /// Blocks nobody asked for, after which a peer without the fast extension is hung up on.
 const UNASKED_MAX: u32 = 64;
 
@@ -328,8 +328,8 @@ impl Torrent {
             self.take_back(peer, block, out);
             self.picker.give_up(block, peer.conn);
             peer.down.allowed.retain(|piece| *piece != block.piece());
-            if !peer.peer_choking {
-                // A refusal without a choke: not at once again, or both would spin.
+            if !peer.peer_choking && now >= peer.down.refused_until {
+                // A refusal without a choke: not at once again, or both would spin. Those that come together count once.
                 peer.down.refused_until = now + REFUSED_WAIT.times(1 << peer.down.refusal_count.min(5));
                 peer.down.refusal_count += 1;
                 if peer.down.refusal_count >= REFUSALS_MAX {

@@ -18,6 +18,8 @@ pub struct Asker<'a> {
     pub has: Option<&'a Bitfield>,
     /// While choked: only these pieces. None when unchoked.
     pub allowed: Option<&'a [Piece]>,
+    /// Nothing good is known of it: better nobody shares a piece with it.
+    pub is_on_trial: bool,
     /// It may be the only one asked for a piece that failed: others would wait for it.
     pub may_alone: bool,
     /// In endgame, blocks this connection was already asked for.
@@ -42,6 +44,8 @@ pub struct Picker {
     active_max: usize,
     /// Sum of `free_count` over active pieces.
     free_total: u32,
+    /// Blocks that are worth nothing and not yet home.
+    doomed_total: u32,
 }
 
 impl Picker {
@@ -59,6 +63,7 @@ impl Picker {
             pads: Vec::new(),
             active_max: 64,
             free_total: 0,
+            doomed_total: 0,
         }
     }
 
@@ -99,7 +104,7 @@ impl Picker {
 
     /// Every wanted block was asked for or arrived: copies may be asked for.
     pub fn is_endgame(&self) -> bool {
-        self.rarity.is_empty() && self.free_total == 0
+        self.rarity.is_empty() && self.free_total == 0 && self.doomed_total == 0
     }
 
     /// A connected peer has the piece now.
@@ -185,7 +190,8 @@ impl Picker {
             if picked.len() >= max {
                 return;
             }
-            let is_mine = active.owner.is_none_or(|owner| owner == asker.conn) || self.sequential;
+            let is_common = self.sequential && !asker.is_on_trial && !active.is_trial;
+            let is_mine = active.owner.is_none_or(|owner| owner == asker.conn) || is_common;
             let may_join = join == Join::Others || is_mine;
             if active.free_count == 0
                 || !may_join
@@ -194,7 +200,7 @@ impl Picker {
             {
                 continue;
             }
-            active.owner.get_or_insert(asker.conn);
+            active.own(asker.conn, asker.is_on_trial);
             let before = picked.len();
             active.take_free(piece, &self.geometry, asker.conn, max, picked);
             self.free_total -= (picked.len() - before) as u32;
@@ -216,6 +222,7 @@ impl Picker {
         };
         self.begin(piece, Some(asker.conn), |_| false);
         let active = self.active.get_mut(&piece).expect("it was begun in the line above");
+        active.is_trial = asker.is_on_trial;
         let before = picked.len();
         active.take_free(piece, &self.geometry, asker.conn, max, picked);
         self.free_total -= (picked.len() - before) as u32;
@@ -224,7 +231,9 @@ impl Picker {
 
     /// Endgame: blocks others owe.
     fn pick_copies(&mut self, asker: &Asker<'_>, max: usize, picked: &mut Vec<Block>) {
-        for copies in 1..ENDGAME_COPIES {
+        // Whoever gave nothing yet may be mute: the last copy is for others.
+        let most = if asker.is_on_trial { ENDGAME_COPIES - 1 } else { ENDGAME_COPIES };
+        for copies in 1..most {
             for (&piece, active) in &mut self.active {
                 if !asker.may(piece) || !active.may_ask(asker.conn, asker.may_alone) {
                     continue;
@@ -387,6 +396,8 @@ impl Picker {
             free_total += active.free_count;
         }
         assert_eq!(free_total, self.free_total, "free blocks in all");
+        let doomed = self.active.values().map(|active| active.doomed()).sum::<u32>();
+        assert_eq!(doomed, self.doomed_total, "doomed blocks in all");
         for piece in self.geometry.pieces() {
             let states =
                 [self.verified.has(piece), self.active.contains_key(&piece), self.rarity.holds(piece.index())];
@@ -447,7 +458,14 @@ mod tests {
 
     impl Scene {
         fn pick(&mut self, conn: u64, has: Option<&Bitfield>, max: usize) -> Vec<(u32, u32)> {
-            let asker = Asker { conn: ConnId(conn), has, allowed: None, may_alone: true, asked: &|_| false };
+            let asker = Asker {
+                conn: ConnId(conn),
+                has,
+                allowed: None,
+                may_alone: true,
+                is_on_trial: false,
+                asked: &|_| false,
+            };
             let picked = self.picker.pick(&asker, max, &mut self.rng);
             self.picker.check(|piece| self.picker.availability(piece));
             picked.iter().map(|block| (block.piece().index(), block.number())).collect()

@@ -1,6 +1,6 @@
 //! Peers that follow a script instead of being a node: the rude, the broken and the hostile.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
 use peerlink::base::ConnId;
@@ -42,6 +42,10 @@ pub enum Habit {
     Asker,
     /// Asks for many blocks as soon as it may.
     Greedy,
+    /// Has everything and lets nobody ask.
+    Chokes,
+    /// Says what this entry of `manners` does, again and again.
+    Says(usize),
 }
 
 pub const GARBAGE_WAYS: u8 = 11;
@@ -64,6 +68,12 @@ pub struct Actor {
     pub lied: u32,
     /// Answers it got as an asker.
     pub answered: u32,
+    /// Blocks it sent wrong.
+    pub lies: BTreeSet<(u32, u32)>,
+    /// It has another peer id with every connection.
+    pub renames: bool,
+    /// Nodes that shook hands with it.
+    pub met: u32,
 }
 
 #[derive(Default)]
@@ -124,6 +134,9 @@ impl Actor {
             served: 0,
             lied: 0,
             answered: 0,
+            lies: BTreeSet::new(),
+            renames: false,
+            met: 0,
         }
     }
 
@@ -145,6 +158,9 @@ impl Actor {
 
     pub fn opened(&mut self, cx: &mut Cx<'_>, conn: ConnId, dialled: bool) {
         self.sessions.insert(conn, Session { dialled, choked: true, ..Session::default() });
+        if self.renames {
+            cx.rng.fill(&mut self.peer_id[8..]);
+        }
         if dialled {
             self.greet(cx, conn);
         }
@@ -192,6 +208,7 @@ impl Actor {
         match msg {
             Msg::Handshake(theirs) => {
                 session.shaken = true;
+                self.met += 1;
                 session.fast = self.fast && theirs.fast();
                 if !session.dialled {
                     self.greet(cx, conn);
@@ -199,7 +216,10 @@ impl Actor {
                 self.introduce(cx, conn);
             }
             Msg::Interested => {
-                let silent = matches!(self.habit, Habit::Mute | Habit::Dumb | Habit::Asker | Habit::Greedy);
+                let silent = matches!(
+                    self.habit,
+                    Habit::Mute | Habit::Dumb | Habit::Asker | Habit::Greedy | Habit::Chokes | Habit::Says(_)
+                );
                 let serves = !silent && self.habit != Habit::AllowedFast;
                 if serves && !session.open {
                     session.open = true;
@@ -268,11 +288,11 @@ impl Actor {
                 };
                 cx.say(conn, msg);
             }
-            Habit::Flapper | Habit::Asker | Habit::Greedy => {
+            Habit::Flapper | Habit::Asker | Habit::Greedy | Habit::Says(_) => {
                 if session.fast {
                     cx.say(conn, Msg::HaveNone);
                 }
-                if self.habit != Habit::Flapper {
+                if matches!(self.habit, Habit::Asker | Habit::Greedy) {
                     cx.say(conn, Msg::Interested);
                 }
             }
@@ -298,7 +318,7 @@ impl Actor {
         match self.habit {
             Habit::Rejecter => cx.say(conn, Msg::Reject(range)),
             Habit::AllowedFast if !range.index.is_multiple_of(3) => cx.say(conn, Msg::Reject(range)),
-            Habit::Asker | Habit::Greedy | Habit::Mute | Habit::Dumb => {}
+            Habit::Asker | Habit::Greedy | Habit::Mute | Habit::Dumb | Habit::Says(_) => {}
             Habit::Late(ticks) => session.late.push_back((session.ticks + ticks, range)),
             Habit::Stalled(blocks) if session.served >= blocks => {}
             _ => {
@@ -329,6 +349,7 @@ impl Actor {
                     let at = dice as usize % payload.len();
                     payload[at] ^= 0x55;
                     self.lied += 1;
+                    self.lies.insert((range.index, range.begin));
                 }
             }
             self.served += 1;

@@ -320,6 +320,19 @@ impl Volume {
         })
     }
 
+    /// Whether one block's stored bytes are these.
+    pub fn holds_block(&self, layout: &Layout, block: Block, content: &[u8]) -> bool {
+        let start = layout.geometry().start_of(block.piece()) as usize + block.begin() as usize;
+        let mut at = start;
+        layout.slices_of(block).all(|slice| {
+            let (from, to) = (slice.offset as usize, slice.offset as usize + slice.len as usize);
+            let wanted = &content[at..at + slice.len as usize];
+            at += slice.len as usize;
+            let Some(key) = self.key_of(slice.place) else { return true };
+            self.files[key].as_ref().and_then(|file| file.get(from..to)) == Some(wanted)
+        })
+    }
+
     /// Nothing waits to be synced.
     pub fn is_synced(&self) -> bool {
         self.undo.is_empty()

@@ -135,6 +135,9 @@ impl World {
         use Completion::{Fetched, Hashed, Opened, Resolved};
         let counted = !matches!(completion, Opened { .. } | Hashed { .. } | Fetched { .. } | Resolved { .. });
         self.node_mut(host).owed_jobs -= u32::from(counted);
+        if let Hashed { store, piece, digest: Ok(digest) } = &completion {
+            self.note_guilt(host, *store, *piece, digest);
+        }
         self.input(host, Input::Completed(completion));
     }
 
@@ -255,6 +258,9 @@ impl World {
     fn told(&mut self, host: usize, note: Note) {
         let now = self.now;
         let liars = self.liars();
+        if let Note::Row(_) = note {
+            self.nobody_honest_is_banned(host);
+        }
         let node = self.node_mut(host);
         match note {
             Note::Row(row) => {

@@ -117,6 +117,8 @@ pub struct NodeHost {
     pub complete: BTreeMap<usize, Time>,
     pub failed: BTreeMap<usize, String>,
     pub said: Vec<String>,
+    /// Failed pieces of this process by the actor whose wrong bytes were in them.
+    pub guilt: BTreeMap<usize, u32>,
     pub stop_asked: Option<Time>,
     pub stopped: Option<Time>,
     /// Rate limits, out and in, in bytes per second; 0 for none.
@@ -193,6 +195,7 @@ impl NodeHost {
             complete: BTreeMap::new(),
             failed: BTreeMap::new(),
             said: Vec::new(),
+            guilt: BTreeMap::new(),
             stop_asked: None,
             stopped: None,
             limits: (0, 0),
@@ -221,6 +224,7 @@ impl NodeHost {
         self.rows.clear();
         self.complete.clear();
         self.failed.clear();
+        self.guilt.clear();
         self.stop_asked = None;
         self.disk_jobs.clear();
         self.disk_busy = false;

@@ -79,6 +79,13 @@ impl Ledger {
         geometry.pieces().filter(|piece| counts(piece.at())).map(|piece| u64::from(geometry.len_of(piece))).sum()
     }
 
+    /// Some blocks of a piece turned out to be worth nothing; from outside nobody can tell which.
+    pub fn doubt_got(&mut self, index: u32) {
+        let (doubted, got) = std::mem::take(&mut self.got).into_iter().partition(|(piece, _)| *piece == index);
+        self.got = got;
+        self.maybe.extend::<BTreeSet<(u32, u32)>>(doubted);
+    }
+
     pub fn forget_got(&mut self, index: u32) {
         self.got.retain(|(other, _)| *other != index);
         self.maybe.retain(|(other, _)| *other != index);

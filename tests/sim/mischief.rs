@@ -27,6 +27,7 @@ impl Actor {
                 Habit::Flapper => self.flap(cx, conn),
                 Habit::Garbage(way) => self.say_garbage(cx, conn, way),
                 Habit::Asker | Habit::Greedy => self.ask(cx, conn),
+                Habit::Says(number) => self.say(cx, conn, number),
                 _ => {}
             }
         }

@@ -1,6 +1,8 @@
 //! What must hold of a node at every input, judged from outside: from what it was told, what it does, and the bytes
 //! on its disk.
 
+mod asks;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -29,6 +31,7 @@ pub struct Safety {
     pub one_by_one: bool,
     next_debts: Time,
     has_slow_disk: bool,
+    pub last_hang_up: Option<Time>,
     /// Chokes told.
     pub chokes: u32,
     /// What was heard in this input, for the trace.
@@ -38,6 +41,10 @@ pub struct Safety {
 impl Safety {
     pub fn add(&mut self, task: &Task, layout: Layout, content: Arc<Vec<u8>>, info_hash: InfoHash) {
         self.ledgers.insert(task.torrent, Ledger::new(task, layout, content, info_hash));
+    }
+
+    pub fn ledger(&self, torrent: u32) -> Option<&Ledger> {
+        self.ledgers.get(&(torrent as usize))
     }
 
     // ---- what the node is told ----------------------------------------------------------------------------------
@@ -116,7 +123,8 @@ impl Safety {
                     ledger.maybe.insert((range.index, range.begin));
                     if asked {
                         ledger.downloaded.0 += len;
-                        if !ledger.troubled {
+                        // A second copy that ends while the piece is judged was of no use.
+                        if !ledger.troubled && !ledger.judged.contains(&range.index) {
                             ledger.got.insert((range.index, range.begin));
                         }
                     }
@@ -224,7 +232,10 @@ impl Safety {
                     self.says(now, *conn, &[&block.head, payload].concat(), disk);
                 }
             }
-            Command::Close { conn } => self.hung_up(*conn),
+            Command::Close { conn } => {
+                self.last_hang_up = Some(now);
+                self.hung_up(*conn);
+            }
             Command::Job(Job::Write { store, piece, .. }) => {
                 let ledger = self.ledger_mut(store.torrent.0);
                 assert!(ledger.wanted[piece.at()], "[writes] {piece:?} is written and nobody wants it");
@@ -234,7 +245,7 @@ impl Safety {
                 self.ledger_mut(store.torrent.0).judged.insert(piece.index());
             }
             Command::Job(Job::Forget { store, piece }) => {
-                self.ledger_mut(store.torrent.0).forget_got(piece.index());
+                self.ledger_mut(store.torrent.0).doubt_got(piece.index());
             }
             Command::Job(Job::Fetch { id, request }) => self.announces(*id, &request.url),
             Command::SendDatagram { to, bytes } => self.sends_datagram(now, *to, bytes),
@@ -281,52 +292,6 @@ impl Safety {
             }
         }
         self.taps.insert(conn, tap);
-    }
-
-    /// A request, against everything known of the torrent.
-    fn asks(&mut self, now: Time, conn: ConnId, torrent: usize, range: Range) {
-        let ledger = self.ledgers.get_mut(&torrent).expect("the caller looked it up");
-        let key = (range.index, range.begin);
-        ledger.troubled = false;
-        assert!(ledger.wanted[range.index as usize], "[requests] {range:?} which nobody wants");
-        assert!(!ledger.verified[range.index as usize], "[requests] {range:?} which is verified");
-        assert!(!ledger.got.contains(&key) || !self.one_by_one, "[requests] {range:?} which has arrived");
-        let others = ledger.asked.entry(key).or_default();
-        let before: Vec<ConnId> = others.clone();
-        others.push(conn);
-        let firm = before.iter().find(|other| self.taps.get(other).is_some_and(|tap| !tap.is_slack(now, &range)));
-        if let Some(other) = firm
-            && self.one_by_one
-        {
-            ledger.doubles += 1;
-            if let Some(free) = self.unasked(torrent) {
-                panic!("[requests] {range:?} on {conn:?} while {other:?} has it, and {free:?} is asked of nobody");
-            }
-        }
-    }
-
-    /// A wanted block that a peer would give and that nobody was asked for: then it is not endgame.
-    fn unasked(&self, torrent: usize) -> Option<(u32, u32)> {
-        let ledger = &self.ledgers[&torrent];
-        let geometry = ledger.layout.geometry();
-        let missing = |piece: &Piece| {
-            ledger.wanted[piece.at()] && !ledger.verified[piece.at()] && !ledger.judged.contains(&piece.index())
-        };
-        for piece in geometry.pieces().filter(missing) {
-            let gives =
-                |tap: &Tap| tap.torrent == Some(torrent) && tap.peer_has(piece.index()) && !tap.peer_choking.0;
-            for number in 0..geometry.block_count(piece) {
-                let key = (piece.index(), number * BLOCK_LEN);
-                let open =
-                    !ledger.got.contains(&key) && !ledger.maybe.contains(&key) && !ledger.asked.contains_key(&key);
-                let block = geometry.block_number(piece, number).expect("within the piece");
-                let is_zeros = ledger.layout.slices_of(block).all(|slice| slice.place == Place::Pad);
-                if open && !is_zeros && self.taps.values().any(gives) {
-                    return Some(key);
-                }
-            }
-        }
-        None
     }
 
     fn announces(&mut self, id: JobId, url: &str) {

@@ -40,8 +40,9 @@ impl Picker {
     pub fn discard(&mut self, sender: Sender) -> Vec<Piece> {
         let mut touched = Vec::new();
         for (&piece, active) in &mut self.active {
-            if let Some(freed) = active.discard(sender) {
+            if let Some((freed, doomed)) = active.discard(sender) {
                 self.free_total += freed;
+                self.doomed_total += doomed;
                 touched.push(piece);
             }
         }
@@ -61,6 +62,7 @@ impl Picker {
         *state = State::Free;
         active.free_count += 1;
         self.free_total += 1;
+        self.doomed_total -= 1;
         self.drop_if_untouched(block.piece());
         true
     }
