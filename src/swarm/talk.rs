@@ -10,6 +10,8 @@ const PURSE: u32 = 4000;
 const FORGIVEN_PER_S: u64 = 100;
 /// Choking and interest change every 10 s or so; each change makes work for both sides.
 const FLIP: u32 = 20;
+/// A request for no block: a mistake or two are forgiven, no more than ten at once.
+pub const NO_BLOCK: u32 = PURSE / 10;
 /// Bytes that cost as much as a word.
 const WORD_LEN: usize = 256;
 

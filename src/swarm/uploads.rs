@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use super::peer::{Fault, Peer};
 use super::rates::Way;
+use super::talk::NO_BLOCK;
 use super::torrent::Torrent;
 use crate::base::address::unmapped;
 use crate::base::limits::{IDLE_CREDIT_AGE, RUN_LEN, SEND_QUEUE_LEN, WANTED_MAX};
@@ -111,10 +112,13 @@ impl Torrent {
     }
 
     /// # Errors
-    /// A request for no block, or too many that come to nothing.
+    /// Too many that come to nothing. One for no block is refused as others are, at a higher price: some clients ask
+    /// past the end by mistake, and other clients do not part with them for it.
     pub fn on_request(&mut self, peer: &mut Peer, raw: RawBlock, now: Time, out: &mut Outbox) -> Result<(), Fault> {
-        let block = self.metainfo.geometry.block(raw.index, raw.begin, raw.len);
-        let block = block.ok_or(Fault::Unexpected("a request for no block"))?;
+        let Some(block) = self.metainfo.geometry.block(raw.index, raw.begin, raw.len) else {
+            self.refuse(peer, raw, out);
+            return peer.talk.spend(now, NO_BLOCK);
+        };
         let may_have = |block: &Block| {
             let piece = block.piece();
             self.picker.verified().has(piece) && (!peer.am_choking || peer.up.allowed.contains(&piece))

@@ -36,16 +36,16 @@ fn flips(number: u32, on: Msg, off: Msg) -> Msg {
 }
 
 const MANNERS: [Manner; 33] = [
-    Manner { name: "request of no length", say: |_| Msg::Request(block(0, 0, 0)), times: 1, ends: AT_ONCE },
-    Manner { name: "request too long", say: |_| Msg::Request(block(0, 0, 131_073)), times: 1, ends: AT_ONCE },
+    Manner { name: "request of no length", say: |_| Msg::Request(block(0, 0, 0)), times: 12, ends: AT_ONCE },
+    Manner { name: "request too long", say: |_| Msg::Request(block(0, 0, 131_073)), times: 12, ends: AT_ONCE },
     Manner {
         name: "request past the piece",
         say: |_| Msg::Request(block(0, 65_000, 16_384)),
-        times: 1,
+        times: 12,
         ends: AT_ONCE,
     },
-    Manner { name: "request past the end", say: |_| Msg::Request(block(PIECES, 0, 1)), times: 1, ends: AT_ONCE },
-    Manner { name: "request that wraps", say: |_| Msg::Request(block(0, u32::MAX, 2)), times: 1, ends: AT_ONCE },
+    Manner { name: "request past the end", say: |_| Msg::Request(block(PIECES, 0, 1)), times: 12, ends: AT_ONCE },
+    Manner { name: "request that wraps", say: |_| Msg::Request(block(0, u32::MAX, 2)), times: 12, ends: AT_ONCE },
     Manner { name: "have of no piece", say: |_| Msg::Have(PIECES), times: 1, ends: AT_ONCE },
     Manner { name: "bitfield too short", say: |_| Msg::Bitfield(vec![0]), times: 1, ends: AT_ONCE },
     Manner { name: "bitfield too long", say: |_| Msg::Bitfield(vec![0; 7]), times: 1, ends: AT_ONCE },

@@ -8,9 +8,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::udp::Question;
-use peerlink::base::{BLOCK_LEN, ConnId, Filled, InfoHash, JobId, Piece, Span, Time, limits};
+use peerlink::base::{BLOCK_LEN, ConnId, Filled, InfoHash, JobId, Span, Time, limits};
 use peerlink::machine::{Activity, Command, Completion, Input, Job, Outbox, Row};
-use peerlink::storage::{Layout, Place};
+use peerlink::storage::Layout;
 
 use crate::codec::{Msg, Range};
 use crate::disk::Disk;
