@@ -269,7 +269,7 @@ impl Safety {
             tap.said(now, &msg, ledger.layout.geometry(), self.one_by_one);
             match msg {
                 Msg::Choke => self.chokes += 1,
-                Msg::Request(range) => self.asks(now, conn, torrent, range),
+                Msg::Request(range) if tap.is_asked(&range) => self.asks(now, conn, torrent, range),
                 Msg::Cancel(range) => {
                     let ledger = self.ledgers.get_mut(&torrent).expect("looked up above");
                     ledger.forget_asked(conn, &range);

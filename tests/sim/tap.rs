@@ -242,6 +242,11 @@ impl Tap {
         }
     }
 
+    /// It was asked for and may still come.
+    pub fn is_asked(&self, range: &Range) -> bool {
+        self.asked.contains_key(range)
+    }
+
     fn asks(&mut self, now: Time, range: Range, geometry: &peerlink::base::Geometry, strict: bool) {
         let block = geometry.block(range.index, range.begin, range.len);
         let block = block.unwrap_or_else(|| panic!("[requests] {range:?} is no block"));
@@ -250,6 +255,10 @@ impl Tap {
         let may = !self.peer_choking.0 || (self.fast() && self.allowed.contains(&range.index));
         assert!(may || !strict, "[requests] {range:?} while choked");
         assert!(self.am_interested, "[requests] {range:?} without being interested");
+        if !may && !self.fast() {
+            // Unchoked and choked within one delivery: what is asked in between is lost before it is seen.
+            return;
+        }
         // A block in transit that was given up, or whose piece failed meanwhile, may be asked for again.
         if self.rx.block_under_way() == Some(range) {
             self.stale = Some(range);
