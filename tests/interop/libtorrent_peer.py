@@ -4,7 +4,8 @@
   libtorrent_peer.py leech DIR RATE PEER TORRENT...        asks PEER (HOST:PORT, or - for the trackers only);
                                                            prints "complete" once all are
 
-The environment variable AT names another address than 127.0.0.1. RATE is the most it uploads, in bytes per second (0: any). It runs until its standard input ends, then prints
+TORRENT may be a magnet link. The environment variable AT names another address than 127.0.0.1; LSD=1 and PEX=1 turn
+local discovery and peer exchange on. RATE is the most it uploads, in bytes per second (0: any). It runs until its standard input ends, then prints
 "uploaded BYTES" and "downloaded BYTES" of payload.
 """
 import os
@@ -29,15 +30,22 @@ def say(*words):
 
 def main(role, folder, rate, *rest):
     peer, torrents = (None, rest) if role == "seed" else (rest[0], rest[1:])
-    session = lt.session(SETTINGS | {"upload_rate_limit": int(rate)})
+    has_lsd, has_pex = os.environ.get("LSD") == "1", os.environ.get("PEX") == "1"
+    session = lt.session(SETTINGS | {"upload_rate_limit": int(rate), "enable_lsd": has_lsd})
     say("listening", session.listen_port())
     handles = []
     for torrent in torrents:
-        params = lt.add_torrent_params()
-        params.ti, params.save_path = lt.torrent_info(torrent), folder
+        if torrent.startswith("magnet:"):
+            params = lt.parse_magnet_uri(torrent)
+        else:
+            params = lt.add_torrent_params()
+            params.ti = lt.torrent_info(torrent)
+        params.save_path = folder
         params.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
         # A rate limit is kept on loopback too, and peers come only from us and the trackers.
-        params.flags |= lt.torrent_flags.disable_dht | lt.torrent_flags.disable_lsd | lt.torrent_flags.disable_pex
+        params.flags |= lt.torrent_flags.disable_dht
+        for has, flag in (has_lsd, lt.torrent_flags.disable_lsd), (has_pex, lt.torrent_flags.disable_pex):
+            params.flags = params.flags & ~flag if has else params.flags | flag
         handles.append(session.add_torrent(params))
 
     ended = threading.Event()

@@ -9,6 +9,7 @@ mod halfway;
 #[path = "../kit/mod.rs"]
 mod kit;
 mod leechers;
+mod magnets;
 mod matrix;
 mod mixed;
 mod names;
