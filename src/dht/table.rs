@@ -1,6 +1,6 @@
 //! The routing table: nodes that answered, in buckets by how many bits they share with us (BEP 5).
 //!
-//! A bucket holds up to [`size`] nodes and keeps [`SPARES`] heard-of ones for when one of them fails. Only an answer to
+//! A bucket holds up to `size` nodes and keeps `SPARES` heard-of ones for when one of them fails. Only an answer to
 //! a question of ours makes a node one of the table. One node per address and per /24 (v6: /64), so that a
 //! hundred addresses of one owner are one voice.
 

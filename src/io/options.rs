@@ -11,7 +11,7 @@ const JOB_SLOTS: usize = limits::POOL_BLOCKS + 256 + 64;
 /// Completions between two turns of the loop; workers wait when it is full, the loop never does.
 pub(super) const MAIL_SLOTS: usize = 256;
 
-/// What [`Reactor::new`] needs to know.
+/// What [`super::reactor::Reactor::new`] needs to know.
 #[derive(Clone)]
 pub struct Options {
     /// Addresses to listen on and dial from; empty means all of v6 and of v4.

@@ -52,7 +52,7 @@ pub enum Note {
     Said { torrent: TorrentId, level: Level, text: String },
     /// Node to application: the torrent cannot go on.
     Failed { torrent: TorrentId, error: DiskError },
-    /// Node to application: everything is saved, after [`Input::Stop`].
+    /// Node to application: everything is saved, after [`super::Input::Stop`].
     Stopped,
 }
 

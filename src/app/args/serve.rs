@@ -1,5 +1,8 @@
 //! The flags of `peerlink serve`.
 
+// The comments are the texts of --help, where brackets are what may be left out.
+#![allow(rustdoc::broken_intra_doc_links)]
+
 use argh::FromArgs;
 
 use super::{Taken, Values};
