@@ -19,6 +19,7 @@ mod others;
 mod pads;
 mod payloads;
 mod seeds;
+mod serve;
 #[path = "../corpora/table.rs"]
 mod table;
 mod trackers;

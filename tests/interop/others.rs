@@ -56,8 +56,19 @@ pub fn libtorrent_seed_at(host: &Host, python: &Path, torrents: &[PathBuf], dir:
 /// libtorrent that downloads to `dir` from this peer, or from what the trackers say.
 pub fn libtorrent_leech(python: &Path, torrents: &[PathBuf], dir: &Path, peer: Option<SocketAddr>) -> Other {
     let host = peer.map_or(Host::loopback(), |peer| Host::at(peer.ip()));
+    libtorrent_leech_at(&host, python, torrents, dir, peer)
+}
+
+/// The same on another host.
+pub fn libtorrent_leech_at(
+    host: &Host,
+    python: &Path,
+    torrents: &[PathBuf],
+    dir: &Path,
+    peer: Option<SocketAddr>,
+) -> Other {
     let peer = peer.map_or("-".into(), |peer| peer.to_string());
-    libtorrent(&host, python, "leech", dir, 0, &[&peer], torrents)
+    libtorrent(host, python, "leech", dir, 0, &[&peer], torrents)
 }
 
 fn libtorrent(
@@ -110,7 +121,17 @@ pub fn aria2_leech(torrents: &[PathBuf], dir: &Path) -> Other {
 
 /// aria2 that checks what is in `dir`, downloads the rest from what the trackers say, and stays.
 pub fn aria2_member(host: &Host, torrents: &[PathBuf], dir: &Path) -> Other {
+    aria2_member_by("http", host, torrents, dir)
+}
+
+/// The same with trackers of this scheme. aria2 speaks to UDP trackers only where it is a DHT node, too: `host` must be
+/// one of a [`crate::network::Network`] then, where it finds no other.
+pub fn aria2_member_by(scheme: &str, host: &Host, torrents: &[PathBuf], dir: &Path) -> Other {
     let mut command = aria2_command(host, torrents, dir);
+    if scheme == "udp" {
+        command.args(["--enable-dht=true", "--dht-listen-port=30000-39999"]);
+        command.arg(format!("--dht-file-path={}.dht", dir.display()));
+    }
     command.args(["--check-integrity=true", "--seed-ratio=0.0", "--file-allocation=none"]);
     start_aria2("aria2", host, command)
 }
