@@ -11,6 +11,7 @@ pub mod fast;
 pub mod handshake;
 pub mod http;
 pub mod http_reply;
+pub mod irc;
 pub mod lsd;
 pub mod multipart;
 pub mod peer;
