@@ -15,6 +15,7 @@
 //! |---|---|---|
 //! | `base` | ids, time, addresses, geometry, bitfield, block pool, credits, rates, limits | |
 //! | `wire` | bytes to values and back, one file per protocol | base |
+//! | `seal` | end-to-end encryption: keys, signatures, sealed messages; pure | base wire |
 //! | `metainfo` | .torrent files and safe paths | base wire |
 //! | `storage` | piece to file layout, resume records; pure | base wire metainfo |
 //! | `machine` | the seam: inputs, commands, jobs, completions, notes | base wire metainfo storage |
@@ -62,6 +63,7 @@ pub mod lsd;
 pub mod machine;
 pub mod metainfo;
 pub mod node;
+pub mod seal;
 pub mod storage;
 pub mod swarm;
 pub mod tracker;

@@ -3,6 +3,7 @@
 
 pub mod announce;
 pub mod authorization;
+pub mod base64url;
 pub mod bencode;
 pub mod decoder;
 pub mod dht;
