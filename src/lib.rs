@@ -24,9 +24,9 @@
 //! | `lsd` | local discovery: names torrents on the local network, hears of others | base wire metainfo storage machine |
 //! | `index` | a server's published torrents and its page | base wire metainfo storage machine |
 //! | `tracker` | a server's tracker: the only table of other people's peers, announces over HTTP and UDP | base wire machine |
-//! | `node` | the hallway: routes connections, deadlines and notes between machines | base wire metainfo storage machine swarm dht lsd index tracker |
+//! | `node` | the hallway: routes connections, deadlines and notes between machines | base wire seal metainfo storage machine swarm dht lsd index tracker |
 //! | `io` | reactor, connections, workers, disk, files, hasher, web, console, clock | base wire metainfo storage machine |
-//! | `app` | commands, arguments, settings, start-up and exit codes | base wire metainfo storage machine swarm dht lsd index tracker node io |
+//! | `app` | commands, arguments, settings, start-up and exit codes | base wire seal metainfo storage machine swarm dht lsd index tracker node io |
 //!
 //! # A server's web
 //!

@@ -20,6 +20,7 @@ pub mod index;
 pub mod invocation;
 pub mod json;
 pub mod magnet;
+pub mod own_key;
 pub mod progress;
 pub mod publish;
 pub mod run;

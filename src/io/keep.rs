@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::SystemTime;
 
 use super::trouble::Trouble;
@@ -69,6 +70,43 @@ pub fn load(state_dir: &Path, name: &str, len_max: usize) -> Result<Option<(Vec<
     }
 }
 
+/// The bytes of a file that is made once: those that are there already, or else these. Two processes that start
+/// together get the same, and after a power cut there is all of it or nothing.
+///
+/// # Errors
+/// When it cannot be read or written, or is longer than it should be.
+pub fn once(state_dir: &Path, name: &str, bytes: &[u8], len_max: usize) -> Result<Vec<u8>, DiskError> {
+    if let Some((there, _)) = load(state_dir, name, len_max)? {
+        return Ok(there);
+    }
+    let path = place(state_dir, name)?;
+    let folder = path.parent().unwrap_or(state_dir);
+    static MADE: AtomicU32 = AtomicU32::new(0);
+    let number = MADE.fetch_add(1, Ordering::Relaxed);
+    let new = state_dir.join(format!("{name}.{}-{number}.new", std::process::id()));
+    let write = || -> io::Result<()> {
+        fs::create_dir_all(folder)?;
+        let mut file = private().write(true).create(true).truncate(true).open(&new)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        match fs::hard_link(&new, &path) {
+            // Somebody else was faster.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            // There are file systems without links.
+            Err(_) => fs::rename(&new, &path)?,
+            Ok(()) => {}
+        }
+        File::open(folder)?.sync_all()
+    };
+    let written = write().map_err(|error| Trouble::new("write", &path, &error).into_error());
+    if let Err(error) = fs::remove_file(&new) {
+        log::debug!("cannot remove {}: {error}", new.display());
+    }
+    written?;
+    let there = load(state_dir, name, len_max)?.map(|(there, _)| there);
+    there.ok_or_else(|| Trouble::new("read", &path, &io::ErrorKind::NotFound.into()).into_error())
+}
+
 /// State is nobody else's business.
 pub fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
@@ -104,6 +142,23 @@ mod tests {
         assert!(age < Span::secs(60), "{age}");
         assert!(load(dir.path(), "a/b.c", 5).unwrap_err().text.contains("longer"));
         assert_eq!(fs::read_dir(dir.path().join("a")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_is_made_once_stays_and_is_private() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let make = |bytes: &'static [u8; 3]| once(dir.path(), "key", bytes, 10);
+        let all = std::thread::scope(|scope| {
+            let racing = [b"one", b"two", b"six"].map(|bytes| scope.spawn(move || make(bytes)));
+            racing.map(|made| made.join().unwrap().unwrap())
+        });
+        let kept = make(b"new").unwrap();
+        assert!(all.iter().all(|got| *got == kept), "{all:?}");
+        assert_eq!(fs::metadata(dir.path().join("key")).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        fs::write(dir.path().join("key"), "longer than ten").unwrap();
+        assert!(make(b"new").unwrap_err().text.contains("longer"));
     }
 
     #[test]
