@@ -23,10 +23,11 @@
 //! | `dht` | the DHT node: routing tables, lookups, announces, answers | base wire metainfo storage machine |
 //! | `lsd` | local discovery: names torrents on the local network, hears of others | base wire metainfo storage machine |
 //! | `index` | a server's published torrents and its page | base wire metainfo storage machine |
+//! | `member` | a person's or program's place in the groups of a server: registers, joins, talks, comes back | base wire machine |
 //! | `tracker` | a server's tracker: the only table of other people's peers, announces over HTTP and UDP | base wire machine |
-//! | `node` | the hallway: routes connections, deadlines and notes between machines | base wire seal metainfo storage machine swarm dht lsd index tracker |
+//! | `node` | the hallway: routes connections, deadlines and notes between machines | base wire seal metainfo storage machine swarm dht lsd index tracker member |
 //! | `io` | reactor, connections, workers, disk, files, hasher, web, console, clock | base wire metainfo storage machine |
-//! | `app` | commands, arguments, settings, start-up and exit codes | base wire seal metainfo storage machine swarm dht lsd index tracker node io |
+//! | `app` | commands, arguments, settings, start-up and exit codes | base wire seal metainfo storage machine swarm dht lsd index tracker member node io |
 //!
 //! # A server's web
 //!
@@ -61,6 +62,7 @@ pub mod index;
 pub mod io;
 pub mod lsd;
 pub mod machine;
+pub mod member;
 pub mod metainfo;
 pub mod node;
 pub mod seal;

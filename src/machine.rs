@@ -5,6 +5,7 @@
 //! [`Outbox::rng`], seeded by the driver: same seed, same inputs, same commands. Every job but the fire-and-forget
 //! ones named so gets exactly one completion, in any order between different pieces.
 
+mod chat;
 mod datagrams;
 mod notes;
 mod outbox;
@@ -17,6 +18,7 @@ use crate::base::{Block, ConnId, Filled, InfoHash, JobId, Piece, Pool, Span, Sto
 use crate::storage::{Layout, Record, Resume};
 use crate::wire::http::{Reply, Request};
 
+pub use self::chat::{ChatAsk, ChatNews, GroupListed, Leave, Manner, Message, Own, Present, Say};
 pub use self::datagrams::Datagrams;
 pub use self::notes::{Activity, AddTorrent, Level, Note, RateLimits, Row, SeekTorrent, Source, Ways};
 pub use self::outbox::Outbox;

@@ -18,6 +18,7 @@ pub mod shared_limit;
 pub mod text;
 pub mod time;
 pub mod turns;
+pub mod width;
 
 pub use bitfield::Bitfield;
 pub use geometry::{BLOCK_LEN, Block, Geometry, Piece};

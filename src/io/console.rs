@@ -17,6 +17,11 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+mod bottom;
+
+pub use self::bottom::Prompt;
+
+use self::bottom::Bottom;
 use super::terminal;
 use crate::base::text::harmless;
 
@@ -24,6 +29,8 @@ use crate::base::text::harmless;
 const QUEUE_LINES: usize = 512;
 /// Bytes that may wait for one stream that is not read; results do not count against it.
 const BACKLOG_LEN: usize = 256 * 1024;
+/// The same for what people and bots talk: a history comes all at once, and is worth more than a log.
+const TALK_LEN: usize = 4 * 1024 * 1024;
 /// A pipe that polls writable takes this much at once (PIPE_BUF).
 const WRITE_LEN: usize = 4096;
 /// How often the queue is looked at while a stream is stalled.
@@ -43,7 +50,11 @@ pub enum Stream {
 enum Item {
     Line(Stream, String),
     Result(Vec<u8>),
+    Talk(String),
     Live(Option<String>),
+    Prompt(Option<Prompt>),
+    Redraw,
+    Clear,
     End,
 }
 
@@ -54,6 +65,8 @@ pub struct Console {
     dropped: Arc<AtomicU64>,
     /// stderr is a terminal: a live line can be shown.
     is_live: bool,
+    /// stdout is one, too.
+    is_joined: bool,
 }
 
 /// The running thread; [`ConsoleThread::finish`] ends it.
@@ -85,6 +98,36 @@ impl Console {
     /// As [`Console::result`], for what is no text.
     pub fn result_bytes(&self, bytes: Vec<u8>) {
         let _ = self.queue.send(Item::Result(bytes));
+    }
+
+    /// A line on stdout whose foreign text was made harmless before; it may hold colours. A great many of them may
+    /// come at once; where nobody reads they are dropped and counted.
+    pub fn talk(&self, text: impl Into<String>) {
+        let _ = self.queue.send(Item::Talk(text.into()));
+    }
+
+    /// Shows where a person writes, below everything else, or takes it away.
+    pub fn prompt(&self, prompt: Option<Prompt>) {
+        if self.is_joined {
+            let _ = self.queue.send(Item::Prompt(prompt));
+        }
+    }
+
+    /// The terminal has another size, or somebody else wrote on it.
+    pub fn redraw(&self) {
+        let _ = self.queue.try_send(Item::Redraw);
+    }
+
+    /// Wipes the screen, but for what is written.
+    pub fn clear(&self) {
+        if self.is_joined {
+            let _ = self.queue.try_send(Item::Clear);
+        }
+    }
+
+    /// Whether stdout and stderr are terminals: a person may write below what is shown.
+    pub fn has_prompt(&self) -> bool {
+        self.is_joined
     }
 
     /// Replaces the live line; None takes it away. Nothing happens where there is no terminal.
@@ -125,7 +168,8 @@ impl ConsoleThread {
         let (tell_done, done) = bounded(1);
         let dropped = Arc::new(AtomicU64::new(0));
         let mut writer = Writer::new(out, err, dropped.clone());
-        let console = Console { queue, dropped, is_live: writer.err_is_terminal };
+        let (is_live, is_joined) = (writer.bottom.is_on, writer.is_joined);
+        let console = Console { queue, dropped, is_live, is_joined };
         let thread = std::thread::Builder::new().name("console".into()).stack_size(STACK_LEN).spawn(move || {
             writer.run(&items);
             let _ = tell_done.send(writer.error.take());
@@ -188,11 +232,7 @@ struct Writer {
     ports: [Port; 2],
     /// Both are terminals, so order between them matters: all goes through the second port.
     is_joined: bool,
-    err_is_terminal: bool,
-    live: Option<String>,
-    /// A live line is on the screen, and it is the latest one.
-    is_drawn: bool,
-    is_current: bool,
+    bottom: Bottom,
     dropped: Arc<AtomicU64>,
     error: Option<String>,
 }
@@ -205,10 +245,7 @@ impl Writer {
         Writer {
             ports: [port(out), port(err)],
             is_joined: out_is_terminal && err_is_terminal,
-            err_is_terminal,
-            live: None,
-            is_drawn: false,
-            is_current: false,
+            bottom: Bottom::new(err_is_terminal),
             dropped,
             error: None,
         }
@@ -239,16 +276,27 @@ impl Writer {
         match item {
             Item::Line(stream, text) => self.queue(stream, (harmless(&text) + "\n").as_bytes(), false),
             Item::Result(bytes) => self.queue(Stream::Out, &bytes, true),
+            Item::Talk(text) => self.queue_up_to(TALK_LEN, Stream::Out, (text + "\n").as_bytes()),
             Item::Live(text) => {
-                self.live = text.as_deref().map(harmless);
-                if self.live.is_none() {
+                if text.is_none() {
                     self.erase();
                 }
-                self.is_current = false;
+                self.bottom.show_live(text.as_deref().map(harmless));
+            }
+            Item::Prompt(prompt) => {
+                if prompt.is_none() {
+                    self.erase();
+                }
+                self.bottom.show_prompt(prompt);
+            }
+            Item::Redraw => self.erase(),
+            Item::Clear => {
+                self.erase();
+                self.ports[1].waiting.extend(b"\x1b[H\x1b[2J");
             }
             Item::End => {
                 self.erase();
-                self.live = None;
+                self.bottom.end();
                 return true;
             }
         }
@@ -256,35 +304,38 @@ impl Writer {
     }
 
     fn queue(&mut self, stream: Stream, bytes: &[u8], must_keep: bool) {
+        self.queue_up_to(if must_keep { usize::MAX } else { BACKLOG_LEN }, stream, bytes);
+    }
+
+    /// Queues unless more than `len_max` bytes would wait.
+    fn queue_up_to(&mut self, len_max: usize, stream: Stream, bytes: &[u8]) {
         self.erase();
         let port = &mut self.ports[if self.is_joined || stream == Stream::Err { 1 } else { 0 }];
-        if port.waiting.len() + bytes.len() > BACKLOG_LEN && !must_keep {
+        if port.waiting.len() + bytes.len() > len_max {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         } else if port.file.is_some() {
             port.waiting.extend(bytes);
         }
     }
 
-    /// Takes the live line off the screen.
+    /// Takes the live line and the prompt off the screen.
     fn erase(&mut self) {
-        if self.is_drawn {
-            self.ports[1].waiting.extend(b"\r\x1b[K");
-            self.is_drawn = false;
+        if self.bottom.is_drawn() {
+            let width = self.width();
+            self.ports[1].waiting.extend(self.bottom.erase(width));
         }
     }
 
-    /// Puts the live line on the screen if there is room for it at once.
+    /// Puts them on the screen if there is room for them at once.
     fn draw(&mut self) {
-        let Some(live) = &self.live else { return };
-        let port = &mut self.ports[1];
-        if (self.is_drawn && self.is_current) || port.waiting.len() > WRITE_LEN {
-            return;
+        if self.bottom.wants_drawing() && self.ports[1].waiting.len() <= WRITE_LEN {
+            let width = self.width();
+            self.ports[1].waiting.extend(self.bottom.draw(width));
         }
-        let width = port.file.as_ref().and_then(|file| terminal::width(file.as_fd()));
-        let line = fit(live, width.unwrap_or(80).saturating_sub(1));
-        port.waiting.extend(format!("\r{line}\x1b[K").bytes());
-        self.is_drawn = true;
-        self.is_current = true;
+    }
+
+    fn width(&self) -> usize {
+        self.ports[1].file.as_ref().and_then(|file| terminal::width(file.as_fd())).unwrap_or(80)
     }
 
     /// Says how many lines were lost, once there is room again.
@@ -338,15 +389,6 @@ impl Port {
             }
         }
     }
-}
-
-/// At most `columns` characters; a cut line ends in `…`.
-fn fit(text: &str, columns: usize) -> String {
-    if text.chars().count() <= columns {
-        return text.into();
-    }
-    let kept: String = text.chars().take(columns.saturating_sub(1)).collect();
-    kept + "…"
 }
 
 #[cfg(test)]
@@ -407,13 +449,6 @@ mod tests {
         let thread = ConsoleThread::start_on(Some(full.into()), None).unwrap();
         thread.console().result("x");
         assert!(thread.finish(None).is_err());
-    }
-
-    #[test]
-    fn a_live_line_is_cut_to_the_width() {
-        assert_eq!(fit("abc", 3), "abc");
-        assert_eq!(fit("abcd", 3), "ab…");
-        assert_eq!(fit("abcd", 0), "…");
     }
 
     #[test]

@@ -74,6 +74,7 @@ pub enum Ended {
 pub struct Handle {
     notes: Sender<Note>,
     stop: Arc<AtomicBool>,
+    is_over: Arc<AtomicBool>,
     bell: Arc<Bell>,
 }
 
@@ -93,6 +94,11 @@ impl Handle {
         let sent = self.notes.try_send(note).map_err(crossbeam_channel::TrySendError::into_inner);
         self.bell.ring();
         sent
+    }
+
+    /// Whether the loop has ended: nobody takes notes any more.
+    pub fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Acquire)
     }
 
     /// Asks the loop to wind down; once is enough.
@@ -205,7 +211,7 @@ impl Reactor {
             resident: Resident::default(),
             mailbox,
             notes,
-            handle: Handle { notes: notes_in, stop: Arc::new(AtomicBool::new(false)), bell },
+            handle: Handle { notes: notes_in, stop: Arc::default(), is_over: Arc::default(), bell },
             starving_said: false,
             stop_wanted: false,
             stop_said: None,
@@ -256,7 +262,8 @@ impl Reactor {
             self.workers.push_backlog();
             self.flush_dirty(&mut stage);
             if let Some(ended) = self.ending(&mut stage) {
-                let Reactor { workers, mailbox, .. } = self;
+                let Reactor { workers, mailbox, handle, .. } = self;
+                handle.is_over.store(true, Ordering::Release);
                 // Without a mailbox no worker can wait for room in it.
                 drop(mailbox);
                 workers.end(ended == Ended::Saved);
@@ -297,8 +304,11 @@ impl Reactor {
     fn take_notes(&mut self, stage: &mut Stage<'_>) {
         // A bounded turn: what is said meanwhile waits for the next one.
         for _ in 0..self.notes.len() {
-            let Ok(note) = self.notes.try_recv() else { break };
-            self.feed(stage, Input::Note(note));
+            match self.notes.try_recv() {
+                Ok(note @ Note::Own(_)) => self.stop_wanted |= (stage.listener)(note) == Next::Stop,
+                Ok(note) => self.feed(stage, Input::Note(note)),
+                Err(_) => break,
+            }
         }
         if self.handle.stop.load(Ordering::Acquire) {
             self.stop_wanted = true;

@@ -4,8 +4,10 @@ use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::low_level::pipe;
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGWINCH};
+use signal_hook::low_level::{self, pipe};
+
+use super::terminal;
 
 /// Stack of a thread that waits for one signal.
 const STACK_LEN: usize = 64 * 1024;
@@ -46,6 +48,32 @@ pub fn watch(on_signal: impl Fn(Signal) + Send + Sync + 'static) -> Result<(), S
         }
     }
     Ok(())
+}
+
+/// While a person types in raw mode: gives the terminal back before the process is stopped, takes it again when it goes
+/// on, and calls `on_change` then and when the terminal has another size.
+///
+/// # Errors
+/// When the process has no thread or descriptor left.
+pub fn watch_terminal(on_change: impl Fn() + Clone + Send + 'static) -> std::io::Result<()> {
+    let (resized, resumed) = (on_change.clone(), on_change);
+    watch_one(SIGWINCH, resized)?;
+    watch_one(SIGCONT, move || {
+        terminal::resume();
+        resumed();
+    })?;
+    watch_one(SIGTSTP, || {
+        terminal::restore();
+        // What would have happened without us.
+        if let Err(e) = low_level::emulate_default_handler(SIGTSTP) {
+            log::debug!("cannot stop for a while: {e}");
+        }
+    })
+}
+
+/// Ctrl-Z, which is no signal in raw mode.
+pub fn suspend() {
+    let _ = low_level::raise(SIGTSTP);
 }
 
 fn call(signal: Signal) {

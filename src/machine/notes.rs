@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::DiskError;
+use super::{ChatAsk, ChatNews, DiskError, Own};
 use crate::base::access::Access;
 use crate::base::address::Reach;
 use crate::base::{Bitfield, InfoHash, Span, TorrentId};
@@ -44,6 +44,12 @@ pub enum Note {
     DhtNode { address: SocketAddr },
     /// Application to tracker: who may use it from now on.
     Access(Box<Access>),
+    /// Application to the member of groups.
+    Ask(Box<ChatAsk>),
+    /// Member of groups to application.
+    News(Box<ChatNews>),
+    /// From other threads of the application to its listener: the machine never sees it.
+    Own(Own),
     /// Node to application: the state of a torrent.
     Row(Box<Row>),
     /// Node to application: everything wanted of this torrent is on disk, verified and saved.

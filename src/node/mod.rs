@@ -11,6 +11,7 @@ mod greetings;
 mod hand;
 mod lobby;
 mod lsd;
+mod member;
 mod numbers;
 mod places;
 mod questions;
@@ -34,6 +35,7 @@ use crate::base::{ConnId, InfoHash, JobId, PeerId, Pool, Span, StoreId, Time, To
 use crate::dht::Dht;
 use crate::lsd::Lsd;
 use crate::machine::{Completion, Input, Job, Machine, Note, Outbox};
+use crate::member::Member;
 use crate::storage::Bans;
 use crate::swarm::Us;
 
@@ -44,6 +46,8 @@ enum Owner {
     Lobby,
     Swarm(TorrentId),
     Server,
+    /// The server whose groups we are in.
+    Member,
 }
 
 pub struct Node {
@@ -63,6 +67,7 @@ pub struct Node {
     questions: Questions,
     dht: Option<Dht>,
     lsd: Option<Lsd>,
+    member: Option<Box<Member>>,
     /// The heap of deadlines, refreshed only for the machine just handled.
     deadlines: BTreeSet<(Time, TorrentId)>,
     deadline_of: BTreeMap<TorrentId, Time>,
@@ -92,6 +97,7 @@ impl Node {
             questions: Questions::default(),
             dht: None,
             lsd: None,
+            member: None,
             deadlines: BTreeSet::new(),
             deadline_of: BTreeMap::new(),
             remembered: None,
@@ -121,6 +127,7 @@ impl Node {
             }
             Some(Owner::Lobby) => self.received_in_lobby(conn, bytes, now, out),
             Some(Owner::Server) => self.received_by_server(conn, bytes, now, out),
+            Some(Owner::Member) => self.hand_member(now, Input::Received { conn, bytes }, out),
             None => out.close(conn),
         }
     }
@@ -166,6 +173,10 @@ impl Node {
     }
 
     fn completed(&mut self, completion: Completion, now: Time, out: &mut Outbox) {
+        let is_members = |job| self.member.as_ref().is_some_and(|member| member.waits_for(job));
+        if completion.id().is_some_and(is_members) {
+            return self.hand_member(now, Input::Completed(completion), out);
+        }
         let id = match &completion {
             Completion::Fetched { id, .. } | Completion::Resolved { id, .. } => self.jobs.remove(id),
             Completion::Opened { store, .. }
@@ -218,7 +229,9 @@ impl Node {
                 self.hand_dht(now, Input::Note(note), out);
                 self.with_server(now, out, |server, out| server.sites.start(port, now, out));
                 self.hand_lsd(now, Input::Note(Note::Listening { port }), out);
+                self.hand_member(now, Input::Note(Note::Listening { port }), out);
             }
+            Note::Ask(_) => self.hand_member(now, Input::Note(note), out),
             Note::Access(_) => self.with_server(now, out, |server, out| server.sites.tell(note, now, out)),
             _ => {}
         }
@@ -239,6 +252,9 @@ impl Node {
         }
         if self.dht_deadline().is_some_and(|due| due <= now) {
             self.hand_dht(now, Input::Deadline, out);
+        }
+        if self.member_deadline().is_some_and(|due| due <= now) {
+            self.hand_member(now, Input::Deadline, out);
         }
         self.bans.save_if_due(now, out);
         for conn in self.lobby.expire(now) {
@@ -269,6 +285,7 @@ impl Node {
         self.with_server(now, out, |server, out| server.stop(now, out));
         self.hand_all(|| Input::Stop, now, out);
         self.hand_dht(now, Input::Stop, out);
+        self.hand_member(now, Input::Stop, out);
     }
 
     /// Tells once that everything is saved, or that time is up.
@@ -326,6 +343,7 @@ impl Machine for Node {
                     self.hand(id, now, input, out);
                 }
                 Some(Owner::Server) => self.sent_by_server(conn, now, out),
+                Some(Owner::Member) => self.hand_member(now, input, out),
                 Some(Owner::Lobby) => {}
                 None => out.close(conn),
             },
@@ -337,6 +355,7 @@ impl Machine for Node {
                 }
                 Some(Owner::Lobby) => self.lobby.remove(conn),
                 Some(Owner::Server) => self.with_server(now, out, |server, _| server.front.remove(conn)),
+                Some(Owner::Member) => self.hand_member(now, input, out),
                 None => {}
             },
             // Between machines, never from the driver.
@@ -364,7 +383,7 @@ impl Machine for Node {
         let watch = self.watch.map(|(_, due)| due);
         let server = self.server.as_ref().and_then(|server| server.next_deadline());
         let own = [self.lobby.next_deadline(), self.places.next_deadline(), self.next_turn_at];
-        let machines = [self.bans.next_deadline(), self.dht_deadline(), self.lsd_deadline()];
+        let machines = [self.bans.next_deadline(), self.dht_deadline(), self.lsd_deadline(), self.member_deadline()];
         let waits = own.into_iter().chain(machines).chain([self.stop_by]);
         [swarms, watch, server].into_iter().chain(waits).flatten().min()
     }
@@ -380,7 +399,7 @@ impl Machine for Node {
             Some(Owner::Server) => {
                 return self.server.as_ref().map_or(READ_LEN, |server| server.front.appetite(conn));
             }
-            Some(Owner::Lobby) | None => None,
+            Some(Owner::Lobby | Owner::Member) | None => None,
         };
         swarm.map_or(READ_LEN, |swarm| swarm.appetite(conn, pool))
     }
@@ -396,6 +415,7 @@ impl Machine for Node {
         self.lobby.check();
         self.places.check();
         self.dht.iter().for_each(Dht::check);
+        self.member.iter().for_each(|member| member.check());
         self.greetings.check();
         self.questions.check();
         self.server.iter().for_each(|server| server.check());

@@ -288,10 +288,12 @@ impl World {
             | Note::Listening { .. }
             | Note::Room { .. }
             | Note::Limit { .. }
+            | Note::Ask(_)
+            | Note::Own(_)
             | Note::Banned => {
                 panic!("[notes] {note:?} from a node")
             }
-            Note::Metadata { .. } => {}
+            Note::Metadata { .. } | Note::News(_) => {}
             Note::FindPeers { .. } | Note::Meet { .. } | Note::Peers { .. } | Note::DhtNode { .. } => {
                 panic!("[notes] {note:?} left the node")
             }

@@ -64,7 +64,10 @@ pub const LINES_MAX: usize = 450;
 pub const LONG: [(&str, &str); 0] = [];
 
 /// Files that may say `unsafe`, with the reason.
-pub const UNSAFE: [(&str, &str); 1] = [("io/terminal.rs", "asks the terminal for its width (TIOCGWINSZ)")];
+pub const UNSAFE: [(&str, &str); 2] = [
+    ("io/terminal.rs", "asks the terminal for its width (TIOCGWINSZ)"),
+    ("io/localtime.rs", "asks the C library for the time of day here"),
+];
 
 /// Crates that bring or are an async runtime.
 pub const ASYNC: [&str; 12] = [
