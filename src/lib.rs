@@ -25,9 +25,10 @@
 //! | `index` | a server's published torrents and its page | base wire metainfo storage machine |
 //! | `member` | a person's or program's place in the groups of a server: registers, joins, talks, comes back | base wire machine |
 //! | `tracker` | a server's tracker: the only table of other people's peers, announces over HTTP and UDP | base wire machine |
-//! | `node` | the hallway: routes connections, deadlines and notes between machines | base wire seal metainfo storage machine swarm dht lsd index tracker member |
+//! | `groups` | a server's members and groups: IRC, history | base wire seal machine |
+//! | `node` | the hallway: routes connections, deadlines and notes between machines | base wire seal metainfo storage machine swarm dht lsd index tracker groups member |
 //! | `io` | reactor, connections, workers, disk, files, hasher, web, console, clock | base wire metainfo storage machine |
-//! | `app` | commands, arguments, settings, start-up and exit codes | base wire seal metainfo storage machine swarm dht lsd index tracker member node io |
+//! | `app` | commands, arguments, settings, start-up and exit codes | base wire seal metainfo storage machine swarm dht lsd index tracker groups member node io |
 //!
 //! # A server's web
 //!
@@ -58,6 +59,7 @@
 pub mod app;
 pub mod base;
 pub mod dht;
+pub mod groups;
 pub mod index;
 pub mod io;
 pub mod lsd;

@@ -39,6 +39,9 @@ pub enum Input<'a> {
     /// Payload of [`Command::SendBlocks`] left for the kernel: `blocks` whole blocks of `bytes` bytes;
     /// `queued` bytes of any kind wait on. With all zeros: what [`Command::SendTold`] queued has left, and all else.
     Sent { conn: ConnId, blocks: u32, bytes: u64, queued: usize },
+    /// More than [`crate::base::limits::PILE_LEN`] bytes other than payload wait for this connection's other side to read,
+    /// `queued` of them; said once until all have left.
+    Piled { conn: ConnId, queued: usize },
     /// A request to a path that this machine owns; answered by [`Command::Answer`]. Only from the hallway.
     Request { conn: ConnId, request: &'a Request<'a> },
     /// The connection is gone (never said after a [`Command::Close`] of ours). Dials that fail end here too.

@@ -13,6 +13,7 @@ use super::values;
 use crate::base::Span;
 use crate::base::access::{self, Access};
 use crate::base::keyed::Secret;
+use crate::groups::{self, Groups};
 use crate::io::console::Console;
 use crate::io::reactor::{Ended, Handle, Next, Options, Reactor};
 use crate::io::signals::{self, Signal};
@@ -55,7 +56,8 @@ pub fn run(settings: &Settings, environment: Environment<'_>, console: &Console)
         real_ip_header: settings.text("real-ip-header").unwrap_or_default().to_string(),
     };
     let mut node = Node::new(peer_id, key);
-    node.serve(Server::new(front, tracker, index));
+    let groups = Groups::new(groups_options(settings)?);
+    node.serve(Server::new(front, tracker, index, groups));
     watch_signals(reactor.handle(), lists)?;
     if settings.switch("json") {
         console.result(Object::event("listening").number("port", reactor.port()).line());
@@ -102,6 +104,17 @@ fn tracker_options(settings: &Settings) -> Result<tracker::Options, Failure> {
         interval,
         peers_max: count("max-peers").unwrap_or(default.peers_max),
         memory_max: size("memory").unwrap_or(default.memory_max),
+    })
+}
+
+fn groups_options(settings: &Settings) -> Result<groups::Options, Failure> {
+    let default = groups::Options::new(secret()?);
+    let flood = settings.count("flood").and_then(|count| u32::try_from(count).ok());
+    Ok(groups::Options {
+        password: settings.text("password").map(str::to_string),
+        opers: settings.accounts("oper"),
+        flood_per_s: flood.unwrap_or(default.flood_per_s),
+        ..default
     })
 }
 

@@ -178,7 +178,7 @@ pub const SETTINGS: &[Setting] = &[
     row("allow", None, Kind::Text, "", "a file"),
     row("deny", None, Kind::Text, "", "a file"),
     row("keys", None, Kind::Text, "", "a file"),
-    row("flood", None, Kind::Count { min: 0, max: 1_000_000 }, "", "lines per second"),
+    row("flood", None, Kind::Count { min: 0, max: 1_000_000 }, "10", "lines per second"),
     row("real-ip-header", None, Kind::Text, "", "the name of a header"),
     row("server", None, Kind::Server, "", "a host such as box.lan or 192.0.2.1:9000"),
     row("publish", None, Kind::Switch, "false", ""),

@@ -28,6 +28,9 @@ pub const RUN_LEN: u32 = 128 * 1024;
 /// Unsent control bytes (everything but payload) at which a peer that does not read is hung up on.
 pub const CONTROL_QUEUE_LEN: usize = 1024 * 1024;
 
+/// Unsent control bytes at which a machine is told, half of the end: it can still say why it hangs up.
+pub const PILE_LEN: usize = CONTROL_QUEUE_LEN / 2;
+
 // ---- .torrent files (as libtorrent) ----------------------------------------------------------------------------
 
 /// Bytes of a .torrent file.

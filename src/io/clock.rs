@@ -1,6 +1,6 @@
 //! The clock: the only place where the operating system's time becomes a [`Time`].
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::base::{Span, Time};
 
@@ -31,4 +31,10 @@ impl Default for Clock {
 /// A span for the operating system.
 pub(super) fn duration(span: Span) -> Duration {
     Duration::from_micros(span.0)
+}
+
+/// The time of day, milliseconds since 1970. It may jump both ways.
+pub(super) fn wall_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -40,6 +40,10 @@ pub struct Conn {
     pub paused: bool,
     /// Its machine is told when nothing is queued any more.
     pub tells: bool,
+    /// Its machine was told that much waits, and not yet that all of it has left.
+    pub piled: bool,
+    /// It is in the list of connections with something new to send.
+    pub dirty: bool,
     /// It is in the list of connections that get a turn.
     pub listed: bool,
     pub queue: SendQueue,
@@ -59,6 +63,8 @@ impl Conn {
             braked: false,
             paused: false,
             tells: false,
+            piled: false,
+            dirty: false,
             listed: false,
             queue: SendQueue::default(),
         }
@@ -143,6 +149,11 @@ impl SendQueue {
     /// More control bytes wait than a peer that reads would leave.
     pub fn overflows(&self) -> bool {
         self.control_len > limits::CONTROL_QUEUE_LEN
+    }
+
+    /// Unsent bytes other than payload.
+    pub fn control_len(&self) -> usize {
+        self.control_len
     }
 
     /// Queues bytes.
@@ -270,6 +281,10 @@ impl SendQueue {
             if is_over {
                 self.items.pop_front();
             }
+        }
+        if self.items.is_empty() {
+            // Thousands of connections are idle: none keeps memory for what it sent once.
+            self.items = VecDeque::new();
         }
         left
     }

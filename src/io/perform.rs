@@ -12,6 +12,7 @@ use super::listen::open_socket;
 use super::reactor::{Next, Queued, Reactor, Stage, same_family};
 use crate::base::ConnId;
 use crate::base::address::unmapped;
+use crate::base::limits::PILE_LEN;
 use crate::machine::{Closed, Command, Completion, Input, Job, Note, Run};
 
 impl Reactor {
@@ -33,6 +34,12 @@ impl Reactor {
                         continue;
                     }
                     Input::Sent { conn, blocks, bytes, queued }
+                }
+                Queued::Piled { conn, queued } => {
+                    if !self.by_id.contains_key(&conn) {
+                        continue;
+                    }
+                    Input::Piled { conn, queued }
                 }
             };
             stage.machine.handle(self.clock.now(), input, &mut self.out);
@@ -62,7 +69,7 @@ impl Reactor {
             Command::SendBlocks { conn, run, blocks } => match self.by_id.get(&conn) {
                 Some(&key) if !self.conns[key].mute => {
                     self.conns[key].queue.push_blocks(run, blocks, &mut self.runs);
-                    self.dirty.push(key);
+                    self.soil(key);
                 }
                 _ => recycle(run, &mut self.runs),
             },
@@ -92,7 +99,25 @@ impl Reactor {
         if conn.queue.overflows() {
             self.drop_conn(key);
             self.inputs.push_back(Queued::Closed(id, Closed::Overflow));
-        } else {
+            return;
+        }
+        if conn.queue.control_len() > PILE_LEN && !conn.piled {
+            // Perhaps much was said in one turn, and the other side reads well.
+            self.flush(key);
+            let conn = &mut self.conns[key];
+            let queued = conn.queue.control_len();
+            if queued > PILE_LEN {
+                conn.piled = true;
+                self.inputs.push_back(Queued::Piled { conn: id, queued });
+            }
+        }
+        self.soil(key);
+    }
+
+    /// What is queued on this connection leaves at the end of the turn.
+    fn soil(&mut self, key: usize) {
+        let conn = &mut self.conns[key];
+        if !std::mem::replace(&mut conn.dirty, true) {
             self.dirty.push(key);
         }
     }
@@ -109,7 +134,7 @@ impl Reactor {
         self.drop_conn(key);
         // Its machine has said goodbye: nothing that was queued about it may reach it any more.
         self.inputs.retain(|queued| match queued {
-            Queued::Closed(conn, _) | Queued::Sent { conn, .. } => *conn != id,
+            Queued::Closed(conn, _) | Queued::Sent { conn, .. } | Queued::Piled { conn, .. } => *conn != id,
             Queued::Completed(_) => true,
         });
     }

@@ -13,7 +13,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use mio::{Events, Interest, Poll, Token, Waker};
 use slab::Slab;
 
-use super::clock::{Clock, duration};
+use super::clock::{Clock, duration, wall_ms};
 use super::conn::Conn;
 use super::datagrams::Post;
 use super::descriptors;
@@ -112,6 +112,7 @@ impl Handle {
 pub(super) enum Queued {
     Closed(ConnId, Closed),
     Sent { conn: ConnId, blocks: u32, bytes: u64, queued: usize },
+    Piled { conn: ConnId, queued: usize },
     Completed(Completion),
 }
 
@@ -242,6 +243,7 @@ impl Reactor {
     pub fn run(mut self, machine: &mut dyn Machine, listener: &mut dyn FnMut(Note) -> Next) -> io::Result<Ended> {
         let mut stage = Stage { machine, listener, post: None };
         let mut events = Events::with_capacity(EVENTS);
+        self.out.wall_ms = wall_ms();
         let port = self.doors.port;
         self.feed(&mut stage, Input::Note(Note::Listening { port }));
         self.feed(&mut stage, Input::Note(Note::Room { conns: self.conns_max }));
@@ -281,6 +283,7 @@ impl Reactor {
             other => other?,
         }
         self.mailbox.after_poll();
+        self.out.wall_ms = wall_ms();
         Ok(())
     }
 

@@ -101,15 +101,17 @@ impl Reactor {
         }
         match conn.flush(&mut self.runs) {
             Ok(left) if left.blocks > 0 => {
+                conn.piled &= !conn.queue.is_empty();
                 let queued = conn.queue.queued_len();
                 let (blocks, bytes) = (left.blocks, left.bytes);
                 self.inputs.push_back(Queued::Sent { conn: conn.id, blocks, bytes, queued });
             }
             Ok(_) if conn.tells && conn.queue.is_empty() => {
                 conn.tells = false;
+                conn.piled = false;
                 self.inputs.push_back(Queued::Sent { conn: conn.id, blocks: 0, bytes: 0, queued: 0 });
             }
-            Ok(_) => {}
+            Ok(_) => conn.piled &= !conn.queue.is_empty(),
             Err(error) => {
                 log::trace!("{:?}: cannot send: {error}", conn.id);
                 // What the other side sent before it went away is still there to be read, and so is its end.
@@ -314,6 +316,9 @@ impl Reactor {
             self.send_datagrams(stage);
         }
         for key in std::mem::take(&mut self.dirty) {
+            if let Some(conn) = self.conns.get_mut(key) {
+                conn.dirty = false;
+            }
             self.flush(key);
             self.list(key);
         }

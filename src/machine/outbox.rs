@@ -23,6 +23,8 @@ pub struct Outbox {
     pub rng: fastrand::Rng,
     /// Whom no torrent deals with.
     pub bans: Bans,
+    /// The time of day, milliseconds since 1970: the driver tells it once per turn of its loop. It may jump both ways.
+    pub wall_ms: u64,
     next_conn: u64,
     next_job: u64,
 }
@@ -40,6 +42,7 @@ impl Outbox {
             down_limit: SharedLimit::default(),
             rng: fastrand::Rng::with_seed(seed),
             bans: Bans::default(),
+            wall_ms: 0,
             next_conn: 1,
             next_job: 1,
         }

@@ -16,6 +16,7 @@ use crate::base::address::{Reach, reach, unmapped};
 use crate::base::{ConnId, Span, Time};
 use crate::machine::{Command, Outbox};
 use crate::wire::http::{HEAD_LEN, Reply};
+use crate::wire::sniff::Spoken;
 
 /// From the first byte of a request, or from the accept, to the end of its head.
 const HEAD_TIMEOUT: Span = Span::secs(15);
@@ -55,6 +56,8 @@ pub enum Became {
     Held,
     /// It speaks BitTorrent: these are its first bytes. It is not held here any more.
     Peer(SocketAddr, Vec<u8>),
+    /// It speaks the group protocol, likewise; it is still counted under its address.
+    Member(SocketAddr, Vec<u8>),
 }
 
 /// Sums over all guests.
@@ -77,6 +80,8 @@ pub struct Front {
     guests: BTreeMap<ConnId, Guest>,
     /// Only counted where [`FrontOptions::per_address`] asks for it.
     by_address: BTreeMap<IpAddr, usize>,
+    /// Connections that went on to the groups and are still counted.
+    passed: BTreeMap<ConnId, IpAddr>,
     totals: Totals,
     /// The next look at the deadlines, while somebody is here.
     sweep: Option<Time>,
@@ -104,13 +109,34 @@ impl Front {
     /// Bytes arrived.
     pub fn received(&mut self, conn: ConnId, bytes: &[u8], now: Time, sites: &mut Sites, out: &mut Outbox) -> Became {
         let became = self.talk(conn, now, sites, out, |talk| talk.received(bytes));
-        match became.flatten() {
-            Some(first_bytes) => {
-                let remote = self.guests.get(&conn).map(|guest| guest.remote);
-                self.remove(conn);
-                remote.map_or(Became::Held, |remote| Became::Peer(remote, first_bytes))
+        let Some((spoken, first_bytes)) = became.flatten() else { return Became::Held };
+        let Some(remote) = self.guests.get(&conn).map(|guest| guest.remote) else { return Became::Held };
+        if spoken == Spoken::BitTorrent {
+            self.remove(conn);
+            return Became::Peer(remote, first_bytes);
+        }
+        let counted = self.counted(remote);
+        if let Some(address) = counted {
+            *self.by_address.entry(address).or_default() += 1;
+            self.passed.insert(conn, address);
+        }
+        self.remove(conn);
+        Became::Member(remote, first_bytes)
+    }
+
+    /// A connection that went on is gone.
+    pub fn left(&mut self, conn: ConnId) {
+        if let Some(address) = self.passed.remove(&conn) {
+            self.discount(address);
+        }
+    }
+
+    fn discount(&mut self, address: IpAddr) {
+        if let Some(count) = self.by_address.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_address.remove(&address);
             }
-            None => Became::Held,
         }
     }
 
@@ -162,13 +188,8 @@ impl Front {
         self.totals.buffered -= guest.buffered();
         self.totals.uploads -= usize::from(guest.is_uploading());
         self.totals.replies -= guest.reply_len;
-        if let Some(address) = self.counted(guest.remote)
-            && let Some(count) = self.by_address.get_mut(&address)
-        {
-            *count -= 1;
-            if *count == 0 {
-                self.by_address.remove(&address);
-            }
+        if let Some(address) = self.counted(guest.remote) {
+            self.discount(address);
         }
         if self.guests.is_empty() {
             self.sweep = None;
@@ -195,6 +216,10 @@ impl Front {
         let late: Vec<ConnId> =
             self.guests.iter().filter(|(_, guest)| guest.is_late(now)).map(|(conn, _)| *conn).collect();
         for conn in late {
+            if self.guests.get(&conn).is_some_and(|guest| guest.phase == Phase::Sniffing) {
+                // It has not said what it speaks; most that say nothing at all are half-open logins.
+                out.send(conn, b"ERROR :Closing link: nothing was said in time\r\n".to_vec());
+            }
             self.remove(conn);
             out.close(conn);
         }

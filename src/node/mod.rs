@@ -48,6 +48,7 @@ enum Owner {
     Server,
     /// The server whose groups we are in.
     Member,
+    Groups,
 }
 
 pub struct Node {
@@ -128,6 +129,7 @@ impl Node {
             Some(Owner::Lobby) => self.received_in_lobby(conn, bytes, now, out),
             Some(Owner::Server) => self.received_by_server(conn, bytes, now, out),
             Some(Owner::Member) => self.hand_member(now, Input::Received { conn, bytes }, out),
+            Some(Owner::Groups) => self.hand_groups(now, Input::Received { conn, bytes }, out),
             None => out.close(conn),
         }
     }
@@ -344,6 +346,7 @@ impl Machine for Node {
                 }
                 Some(Owner::Server) => self.sent_by_server(conn, now, out),
                 Some(Owner::Member) => self.hand_member(now, input, out),
+                Some(Owner::Groups) => self.hand_groups(now, input, out),
                 Some(Owner::Lobby) => {}
                 None => out.close(conn),
             },
@@ -356,8 +359,14 @@ impl Machine for Node {
                 Some(Owner::Lobby) => self.lobby.remove(conn),
                 Some(Owner::Server) => self.with_server(now, out, |server, _| server.front.remove(conn)),
                 Some(Owner::Member) => self.hand_member(now, input, out),
+                Some(Owner::Groups) => self.member_closed(input, conn, now, out),
                 None => {}
             },
+            Input::Piled { conn, .. } => {
+                if self.owners.get(&conn) == Some(&Owner::Groups) {
+                    self.hand_groups(now, input, out);
+                }
+            }
             // Between machines, never from the driver.
             Input::Request { .. } => {}
             Input::Datagram { from, bytes } => self.datagram(from, bytes, now, out),
@@ -398,6 +407,9 @@ impl Machine for Node {
             Some(Owner::Swarm(id)) => self.torrents.get(id),
             Some(Owner::Server) => {
                 return self.server.as_ref().map_or(READ_LEN, |server| server.front.appetite(conn));
+            }
+            Some(Owner::Groups) => {
+                return self.server.as_ref().map_or(READ_LEN, |server| server.groups.appetite(conn, pool));
             }
             Some(Owner::Lobby | Owner::Member) | None => None,
         };

@@ -17,13 +17,17 @@ struct Row {
 
 fn rows(now: Time, sites: &Sites) -> Vec<Row> {
     let (connections, requests) = sites.traffic;
+    let (members, logins, groups) = sites.talk;
     let (done, sums, torrents) = sites.tracker.numbers();
     let (published, published_len) = sites.index.held();
     let is = |name, value: usize, about| Row { name, value: value as u64, about, is_total: false };
     let total = |name, value, about| Row { name, value, about, is_total: true };
     vec![
         is("uptime_s", (now.0 / Span::secs(1).0) as usize, "Seconds since the start."),
-        is("connections", connections, "TCP connections now."),
+        is("connections", connections + members + logins, "TCP connections now."),
+        is("members", members, "Members of groups now."),
+        is("logins", logins, "Logins under way."),
+        is("groups", groups, "Groups now."),
         total("requests", requests, "HTTP requests."),
         is("torrents", torrents, "Torrents the tracker knows."),
         is("seeds", sums.seeds, "Peers with everything."),

@@ -6,8 +6,9 @@ use super::front::{Became, Front, FrontOptions};
 use super::sites::Sites;
 use super::{Node, Owner};
 use crate::base::{ConnId, Time};
+use crate::groups::Groups;
 use crate::index::Index;
-use crate::machine::{Command, Outbox};
+use crate::machine::{Command, Input, Machine, Outbox};
 use crate::tracker::Tracker;
 
 /// What a process that serves has besides its swarms.
@@ -15,29 +16,36 @@ use crate::tracker::Tracker;
 pub struct Server {
     pub front: Front,
     pub sites: Sites,
+    pub groups: Groups,
 }
 
 impl Server {
-    pub fn new(options: FrontOptions, tracker: Tracker, index: Index) -> Server {
-        Server { front: Front::new(options), sites: Sites::new(tracker, index) }
+    pub fn new(options: FrontOptions, tracker: Tracker, index: Index, groups: Groups) -> Server {
+        Server { front: Front::new(options), sites: Sites::new(tracker, index), groups }
     }
 
     pub(super) fn next_deadline(&self) -> Option<Time> {
-        [self.front.next_deadline(), self.sites.next_deadline()].into_iter().flatten().min()
+        let groups = self.groups.next_deadline();
+        [self.front.next_deadline(), self.sites.next_deadline(), groups].into_iter().flatten().min()
     }
 
     pub(super) fn on_deadline(&mut self, now: Time, out: &mut Outbox) {
         self.front.expire(now, out);
         self.sites.on_deadline(now, out);
+        if self.groups.next_deadline().is_some_and(|due| due <= now) {
+            self.groups.handle(now, Input::Deadline, out);
+        }
     }
 
     pub(super) fn check(&self) {
         self.front.check();
         self.sites.check();
+        self.groups.check();
     }
 
     pub(super) fn stop(&mut self, now: Time, out: &mut Outbox) {
         self.front.clear(out);
+        self.groups.handle(now, Input::Stop, out);
         self.sites.stop(now, out);
     }
 }
@@ -64,16 +72,38 @@ impl Node {
         let mut became = Became::Held;
         self.with_server(now, out, |server, out| {
             server.sites.traffic = server.front.numbers();
+            server.sites.talk = server.groups.numbers();
             became = server.front.received(conn, bytes, now, &mut server.sites, out);
         });
-        if let Became::Peer(remote, first_bytes) = became {
-            self.owners.remove(&conn);
-            if self.torrents.is_empty() {
-                return out.close(conn);
+        match became {
+            Became::Held => {}
+            Became::Peer(remote, first_bytes) => {
+                self.owners.remove(&conn);
+                if self.torrents.is_empty() {
+                    return out.close(conn);
+                }
+                self.enter_lobby(conn, remote, now, out);
+                self.received(conn, &first_bytes, now, out);
             }
-            self.enter_lobby(conn, remote, now, out);
-            self.received(conn, &first_bytes, now, out);
+            Became::Member(remote, first_bytes) => {
+                self.owners.insert(conn, Owner::Groups);
+                self.hand_groups(now, Input::Accepted { conn, remote }, out);
+                self.hand_groups(now, Input::Received { conn, bytes: &first_bytes }, out);
+            }
         }
+    }
+
+    /// Something for the groups.
+    pub(super) fn hand_groups(&mut self, now: Time, input: Input<'_>, out: &mut Outbox) {
+        self.with_server(now, out, |server, out| server.groups.handle(now, input, out));
+    }
+
+    /// A member's connection is gone.
+    pub(super) fn member_closed(&mut self, input: Input<'_>, conn: ConnId, now: Time, out: &mut Outbox) {
+        self.with_server(now, out, |server, out| {
+            server.front.left(conn);
+            server.groups.handle(now, input, out);
+        });
     }
 
     /// What was queued for a guest has left.
@@ -95,8 +125,10 @@ impl Node {
         act(server, out);
         server.front.answers(before, now, &mut server.sites, out);
         for command in &out.commands[before..] {
-            if let Command::Close { conn } = command {
-                self.owners.remove(conn);
+            if let Command::Close { conn } = command
+                && self.owners.remove(conn) == Some(Owner::Groups)
+            {
+                server.front.left(*conn);
             }
         }
     }

@@ -38,11 +38,13 @@ pub struct Sites {
     jobs: BTreeMap<JobId, Owner>,
     /// Connections and requests, as last told by the front.
     pub traffic: (usize, u64),
+    /// Members, connections that are none yet, and groups.
+    pub talk: (usize, usize, usize),
 }
 
 impl Sites {
     pub fn new(tracker: Tracker, index: Index) -> Sites {
-        Sites { tracker, index, jobs: BTreeMap::new(), traffic: (0, 0) }
+        Sites { tracker, index, jobs: BTreeMap::new(), traffic: (0, 0), talk: (0, 0, 0) }
     }
 
     fn owner(path: &str) -> Option<Owner> {

@@ -364,6 +364,7 @@ impl Machine for Seeker {
             | Input::Sent { .. }
             | Input::Starving
             | Input::Local { .. }
+            | Input::Piled { .. }
             | Input::Request { .. } => {}
         }
         self.go_on(now, out);

@@ -385,7 +385,7 @@ impl Machine for Swarm {
                 self.contacts.hear(&peers, source, reach, now);
             }
             Input::Note(Note::Banned) => self.cast_out(now, out),
-            Input::Note(_) | Input::Request { .. } | Input::Local { .. } => {}
+            Input::Note(_) | Input::Request { .. } | Input::Local { .. } | Input::Piled { .. } => {}
         }
         self.settle(before, now, out);
     }

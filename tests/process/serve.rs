@@ -33,12 +33,16 @@ pub fn get(port: u16, path: &str) -> String {
 }
 
 #[test]
-fn one_port_speaks_http_and_refuses_the_rest_politely() {
+fn one_port_speaks_http_and_the_group_protocol() {
     let home = Home::new();
     let (running, port) = serve(&home, &[]);
     assert_eq!(get(port, "/health"), "ok\n");
     assert!(get(port, "/stats").contains("\"uptime_s\":"));
-    assert!(talk(port, b"NICK a\r\nUSER a 0 * :a\r\n").starts_with("ERROR :"));
+    let said = talk(port, b"NICK a\r\nUSER a 0 * :a\r\nJOIN #g\r\nQUIT :bye\r\n");
+    assert!(
+        said.contains(" 001 a :Welcome") && said.contains(" 366 a #g ") && said.contains("\r\nERROR :"),
+        "{said}"
+    );
     assert_eq!(talk(port, b"\x13BitTorrent protocol"), "");
     running.signal("TERM");
     let ended = running.wait().expect(0);

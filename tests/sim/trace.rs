@@ -44,6 +44,7 @@ impl Trace {
             Input::Datagram { .. } => self.number(20),
             Input::Local { .. } => self.number(26),
             Input::Request { .. } => self.number(25),
+            Input::Piled { conn, .. } => self.number(conn.0 + (27 << 40)),
             Input::Note(_) => self.number(21),
             Input::Starving => self.number(22),
             Input::Deadline => self.number(23),

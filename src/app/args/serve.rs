@@ -17,9 +17,9 @@ command! {
     #[argh(option)] max_per_address: Option<String>,
     /// who may publish torrents: anyone, or password for those who know --password (default: anyone)
     #[argh(option)] publish_by: Option<String>,
-    /// the password for publishing
+    /// the password for publishing, and for coming into groups (IRC: PASS)
     #[argh(option)] password: Option<String>,
-    /// an operator, who may take any torrent away, NAME:PASSWORD (repeatable)
+    /// an operator, who may take any torrent away and anybody out of groups (IRC: OPER), NAME:PASSWORD (repeatable)
     #[argh(option)] oper: Vec<String>,
     /// torrents in the index, at most (default: 10000)
     #[argh(option)] index_max: Option<String>,
@@ -37,7 +37,7 @@ command! {
     #[argh(option)] deny: Option<String>,
     /// serve only who has a key, as in http://HOST:9000/KEY/announce: a file with one key per line
     #[argh(option)] keys: Option<String>,
-    /// accepted: groups come with a later version
+    /// lines per second that a member of groups may say in the long run; more is read later (default: 10; 0: no limit)
     #[argh(option)] flood: Option<String>,
     /// header that names who asks, believed of a proxy on this machine or network (such as X-Forwarded-For)
     #[argh(option)] real_ip_header: Option<String>,

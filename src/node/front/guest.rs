@@ -137,8 +137,8 @@ pub struct Talk<'a> {
 }
 
 impl Talk<'_> {
-    /// Takes bytes. What comes back are the first bytes of one that speaks BitTorrent.
-    pub fn received(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+    /// Takes bytes. What comes back are the first bytes of one that speaks something else than HTTP, and what.
+    pub fn received(&mut self, bytes: &[u8]) -> Option<(Spoken, Vec<u8>)> {
         let mut gathered = std::mem::take(&mut self.guest.buffer);
         self.totals.buffered -= gathered.len();
         let mut left = bytes;
@@ -147,8 +147,11 @@ impl Talk<'_> {
             left = &gathered;
         }
         while self.step(&mut left) {}
-        if self.guest.phase == Phase::Sniffing && sniff(left) == Spoken::BitTorrent {
-            return Some(left.to_vec());
+        if self.guest.phase == Phase::Sniffing {
+            let spoken = sniff(left);
+            if matches!(spoken, Spoken::BitTorrent | Spoken::Group) {
+                return Some((spoken, left.to_vec()));
+            }
         }
         if self.totals.buffered + left.len() > BUFFERS_LEN {
             left = &[];
@@ -192,14 +195,7 @@ impl Talk<'_> {
     fn sniffed(&mut self, left: &mut &[u8]) -> bool {
         match sniff(left) {
             Spoken::Http => self.guest.phase = Phase::Head,
-            Spoken::Group => {
-                // IRC's way to say goodbye (RFC 2812, 3.7.4); other protocols do not mind.
-                let line = b"ERROR :This server has no groups yet; try HTTP or a BitTorrent client.\r\n";
-                self.out.send(self.conn, line.to_vec());
-                *left = &[];
-                self.enter(Phase::Leaving);
-            }
-            Spoken::BitTorrent | Spoken::More => {}
+            Spoken::Group | Spoken::BitTorrent | Spoken::More => {}
         }
         self.guest.phase == Phase::Head
     }

@@ -76,6 +76,11 @@ impl Stream {
         };
     }
 
+    /// Keeps bytes for a later call of [`Self::feed`]; the caller bounds them.
+    pub fn keep(&mut self, bytes: &[u8]) {
+        self.rest.extend_from_slice(bytes);
+    }
+
     /// `@`, tags, a blank, and the rest with CR LF.
     fn len_max(&self) -> usize {
         let tags = if self.is_server { SERVER_TAGS_LEN } else { CLIENT_TAGS_LEN };

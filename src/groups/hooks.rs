@@ -1,0 +1,63 @@
+//! What happens when members come, change their nick, and go: counts, and whoever wants to hear of it.
+
+use super::Groups;
+use super::table::{GroupKey, Key, Members};
+use super::turn::Turn;
+
+/// Sums over the members.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Counts {
+    /// Those who are in.
+    pub members: usize,
+    pub invisible: usize,
+    pub opers: usize,
+    /// Most members at once since the start.
+    pub most: usize,
+}
+
+impl Counts {
+    pub fn check(&self, members: &Members) {
+        let count = |is: &dyn Fn(&super::Member) -> bool| {
+            members.iter().filter(|(_, member)| member.steps.is_in && is(member)).count()
+        };
+        assert_eq!(self.members, count(&|_| true), "members");
+        assert_eq!(self.invisible, count(&|member| member.modes.is_invisible), "invisible members");
+        assert_eq!(self.opers, count(&|member| member.modes.is_oper), "operators");
+    }
+}
+
+impl Groups {
+    /// A member is in; the welcome is among the replies already.
+    pub(super) fn came(&mut self, _me: Key, _turn: &mut Turn<'_>) {}
+
+    /// A member has another nick than `_old` now.
+    pub(super) fn renamed(&mut self, _me: Key, _old: &str, _turn: &mut Turn<'_>) {}
+
+    /// A member goes; all of it is still there.
+    pub(super) fn went(&mut self, _who: Key, _turn: &mut Turn<'_>) {}
+
+    /// Topic, modes or lists of a group have changed.
+    pub(super) fn changed(&mut self, _group: GroupKey, _turn: &mut Turn<'_>) {}
+
+    /// Nobody may sit in this group any more.
+    pub(super) fn end_if_empty(&mut self, group: GroupKey, _turn: &mut Turn<'_>) {
+        if self.rooms[group].seats().is_empty() {
+            self.rooms.remove(group);
+        }
+    }
+
+    pub(super) fn count_in(&mut self, me: Key) {
+        let modes = self.members[me].modes;
+        self.counts.members += 1;
+        self.counts.most = self.counts.most.max(self.counts.members);
+        self.counts.invisible += usize::from(modes.is_invisible);
+        self.counts.opers += usize::from(modes.is_oper);
+    }
+
+    pub(super) fn count_out(&mut self, who: Key) {
+        let modes = self.members[who].modes;
+        self.counts.members -= 1;
+        self.counts.invisible -= usize::from(modes.is_invisible);
+        self.counts.opers -= usize::from(modes.is_oper);
+    }
+}

@@ -1,0 +1,4 @@
+//! Tables of lines in and lines out.
+
+mod basics;
+mod hall;
