@@ -2,10 +2,11 @@
 //! connection kept, every read and write under one deadline.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use socket2::{Domain, Protocol, Socket, Type};
 use ureq::config::Config;
 pub use ureq::http::Method;
 use ureq::http::{HeaderMap, Request, Uri};
@@ -63,8 +64,14 @@ pub enum Reply {
     Redirect { location: String },
 }
 
-/// Connects to the first address that answers. Each but the last gets half of the time that is left.
-pub fn connect(addresses: &[SocketAddr], deadline: Instant, timeout: Span) -> Result<TcpStream, String> {
+/// Connects to the first address that answers, from the address of `bind` that is of its family; with none there, only
+/// those of a family that is bound are tried. Each but the last gets half of the time that is left.
+pub fn connect(
+    addresses: &[SocketAddr],
+    bind: &[IpAddr],
+    deadline: Instant,
+    timeout: Span,
+) -> Result<TcpStream, String> {
     let mut error = String::from("no address to connect to");
     for (index, address) in addresses.iter().take(ADDRESSES_TRIED).enumerate() {
         let mut left = deadline.saturating_duration_since(Instant::now());
@@ -74,13 +81,26 @@ pub fn connect(addresses: &[SocketAddr], deadline: Instant, timeout: Span) -> Re
         if left.is_zero() {
             return Err(late(timeout));
         }
-        match TcpStream::connect_timeout(address, left) {
+        let from = bind.iter().find(|ip| ip.is_ipv4() == address.is_ipv4());
+        if from.is_none() && !bind.is_empty() {
+            error = format!("{address} is of another family than the addresses of --bind");
+            continue;
+        }
+        match connect_from(from, address, left) {
             Ok(stream) => return Ok(stream),
             Err(e) if e.kind() == io::ErrorKind::TimedOut => error = late(timeout),
             Err(e) => error = format!("cannot connect to {address}: {}", plain(&e)),
         }
     }
     Err(error)
+}
+
+fn connect_from(from: Option<&IpAddr>, to: &SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
+    let Some(ip) = from.filter(|ip| !ip.is_unspecified()) else { return TcpStream::connect_timeout(to, timeout) };
+    let socket = Socket::new(Domain::for_address(*to), Type::STREAM, Some(Protocol::TCP))?;
+    socket.bind(&SocketAddr::new(*ip, 0).into())?;
+    socket.connect_timeout(&(*to).into(), timeout)?;
+    Ok(socket.into())
 }
 
 impl Call<'_> {
@@ -327,5 +347,24 @@ impl Transport for Wire {
     fn is_open(&mut self) -> bool {
         // Never asked: no connection is kept.
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_from_the_bound_address_of_their_family() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let to = [listener.local_addr().unwrap()];
+        let from = |bind: &[&str]| {
+            let bind: Vec<IpAddr> = bind.iter().map(|ip| ip.parse().unwrap()).collect();
+            let stream = connect(&to, &bind, Instant::now() + Duration::from_secs(20), Span::secs(20))?;
+            Ok::<_, String>(stream.local_addr().unwrap().ip().to_string())
+        };
+        assert_eq!(from(&["::1", "127.0.0.9"]).unwrap(), "127.0.0.9");
+        assert_eq!(from(&["0.0.0.0"]).unwrap(), "127.0.0.1");
+        assert!(from(&["::1"]).unwrap_err().contains("of another family than the addresses of --bind"));
     }
 }

@@ -29,7 +29,7 @@ pub fn ask(
     let deadline = Instant::now() + Duration::from_micros(timeout.0);
     let addresses: Vec<SocketAddr> =
         (host, port).to_socket_addrs().map_err(|_| format!("no address is known for {host}"))?.collect();
-    let stream = http_call::connect(&addresses, deadline, timeout)?;
+    let stream = http_call::connect(&addresses, &[], deadline, timeout)?;
     let (userinfo, host, path) = (String::new(), host.to_string(), target.to_string());
     let url = Url { scheme: Scheme::Http, userinfo, host, port: Some(port), path };
     let roots = Roots::default();

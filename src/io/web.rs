@@ -39,6 +39,8 @@ pub struct Options {
     pub reach: fn(IpAddr) -> Reach,
     /// Most bytes taken from a socket at once.
     pub read_max: usize,
+    /// Addresses of this machine that connections leave from, at most one of each family counts; none: any.
+    pub bind: Vec<IpAddr>,
 }
 
 impl Default for Options {
@@ -51,6 +53,7 @@ impl Default for Options {
             lookup: names::system_lookup(),
             reach: address::reach,
             read_max: usize::MAX,
+            bind: Vec::new(),
         }
     }
 }
@@ -190,10 +193,12 @@ impl Fetcher {
                 Failure::Host(e) if hop == 0 => Failure::Host(e),
                 Failure::Host(e) | Failure::Request(e) => Failure::Request(format!("{place}{e}")),
             })?;
-            let stream = http_call::connect(&addresses, deadline, request.timeout).map_err(|e| match hop {
-                0 => Failure::Host(e),
-                _ => Failure::Request(format!("{place}{e}")),
-            })?;
+            let stream = http_call::connect(&addresses, &self.options.bind, deadline, request.timeout).map_err(
+                |e| match hop {
+                    0 => Failure::Host(e),
+                    _ => Failure::Request(format!("{place}{e}")),
+                },
+            )?;
             let from = stream.peer_addr().map_err(|e| e.to_string())?;
             let call = Call {
                 url: &url,

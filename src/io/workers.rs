@@ -13,7 +13,7 @@ use super::hasher::Hashers;
 use super::mailbox::Sender;
 use super::reactor::{Options, ends_write};
 use super::statefile::boot_id;
-use super::web::Web;
+use super::web::{self, Web};
 use crate::machine::{Completion, Job};
 
 /// Batches between the disk thread and one hasher; the disk thread waits when it is full.
@@ -50,7 +50,7 @@ impl Workers {
             writes: 0,
             quit,
             threads,
-            web: Web::new(options.web.clone(), deliver),
+            web: Web::new(web::Options { bind: options.bind.clone(), ..options.web.clone() }, deliver),
         })
     }
 
