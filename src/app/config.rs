@@ -16,6 +16,9 @@ pub fn run(settings: &Settings, environment: Environment<'_>, as_json: bool, con
             let dir = settings.state_dir(environment).ok();
             values.extend(dir.map(|dir| dir.to_string_lossy().into_owned()));
         }
+        if setting.kind.is_secret() {
+            values.iter_mut().for_each(|value| *value = masked(setting.kind, value));
+        }
         let origin = effective.origin.to_string();
         out += &if as_json {
             let object = Object::empty().text("name", setting.name).texts("values", &values);
@@ -28,9 +31,18 @@ pub fn run(settings: &Settings, environment: Environment<'_>, as_json: bool, con
     console.result(out);
 }
 
-/// `name = value` as TOML; a comment where it is not set.
+/// What is shown of a password, or of a name and a password.
+fn masked(kind: Kind, value: &str) -> String {
+    let name = value.split_once(':').filter(|_| kind == Kind::Accounts);
+    name.map_or("…".into(), |(name, _)| format!("{name}:…"))
+}
+
+/// `name = value` as TOML; a comment where it is not set, or not shown.
 fn line(setting: &Setting, values: &[String]) -> String {
     let name = setting.name;
+    if setting.kind.is_secret() && !values.is_empty() {
+        return format!("# {name} = {} (not shown)", values.join(", "));
+    }
     if setting.kind.repeats() {
         let list: Vec<String> = values.iter().map(|value| quoted(value)).collect();
         return format!("{name} = [{}]", list.join(", "));
@@ -64,5 +76,8 @@ mod tests {
         assert_eq!(shown("port", &[]), "# port =");
         assert_eq!(shown("peer", &["a:1", "b:2"]), r#"peer = ["a:1", "b:2"]"#);
         assert_eq!(shown("seed", &["false"]), "seed = false");
+        assert_eq!(shown("password", &[&masked(Kind::Secret, "ge:heim")]), "# password = … (not shown)");
+        let opers = ["ann:a:b", "ben:c"].map(|account| masked(Kind::Accounts, account));
+        assert_eq!(shown("oper", &[&opers[0], &opers[1]]), "# oper = ann:…, ben:… (not shown)");
     }
 }

@@ -38,6 +38,8 @@ pub enum Kind {
     Urls,
     /// A host, with a port or without.
     Server,
+    /// A password.
+    Secret,
     /// Names with passwords; may be repeated.
     Accounts,
 }
@@ -51,6 +53,11 @@ impl Kind {
     /// Whether several values add up; otherwise the last one counts.
     pub fn repeats(self) -> bool {
         matches!(self, Kind::Peers | Kind::Addresses | Kind::Urls | Kind::Globs | Kind::Accounts)
+    }
+
+    /// Whether values are nobody's business who looks over a shoulder.
+    pub fn is_secret(self) -> bool {
+        matches!(self, Kind::Secret | Kind::Accounts)
     }
 
     /// Judges one value.
@@ -68,8 +75,8 @@ impl Kind {
             },
             Kind::Ratio => values::ratio(value).map(drop),
             Kind::Time => values::time(value).map(drop),
-            Kind::Text if value.is_empty() => Err("it is empty".into()),
-            Kind::Text => Ok(()),
+            Kind::Text | Kind::Secret if value.is_empty() => Err("it is empty".into()),
+            Kind::Text | Kind::Secret => Ok(()),
             Kind::Choice(words) if words.contains(&value) => Ok(()),
             Kind::Choice(words) => Err(format!("`{value}` is not one of {}", words.join(", "))),
             Kind::Select => values::select_form(value),
@@ -184,7 +191,7 @@ pub const SETTINGS: &[Setting] = &[
     row("publish", None, Kind::Switch, "false", ""),
     row("description", None, Kind::Text, "", "a text"),
     row("publish-by", None, Kind::Choice(&["anyone", "password"]), "anyone", "anyone or password"),
-    row("password", None, Kind::Text, "", "a password"),
+    row("password", None, Kind::Secret, "", "a password"),
     row("oper", None, Kind::Accounts, "", "a name and a password, NAME:PASSWORD"),
     row("index-max", None, Kind::Count { min: 0, max: 1_000_000 }, "10000", "a number"),
     row("index-size", None, Kind::Size { min: 0 }, "256M", "a size such as 1G"),
