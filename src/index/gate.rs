@@ -85,6 +85,11 @@ impl Gate {
         })
     }
 
+    /// Whether these credentials are an operator's; wrong ones are counted.
+    pub fn is_operator(&mut self, from: IpAddr, claim: Option<&Authorization>, now: Time) -> bool {
+        self.judge(from, claim, now, Gate::is_oper) == Claim::Right
+    }
+
     /// Whether these credentials may take away what this token belongs to.
     pub fn may_remove(&mut self, from: IpAddr, token: &[u8; 16], claim: Option<&Authorization>, now: Time) -> Claim {
         self.judge(from, claim, now, |gate, claim| match claim {
@@ -172,7 +177,7 @@ fn same(a: &[u8], b: &[u8]) -> bool {
 }
 
 /// Who is counted as one: an address of IPv4, a /64 of IPv6.
-fn subscriber(ip: IpAddr) -> IpAddr {
+pub fn subscriber(ip: IpAddr) -> IpAddr {
     match unmapped(ip) {
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from(u128::from(v6) >> 64 << 64)),
         v4 => v4,

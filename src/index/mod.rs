@@ -6,6 +6,7 @@
 mod catalog;
 mod entry;
 mod fetch;
+mod flood;
 mod gate;
 mod json;
 pub mod page;
@@ -18,6 +19,7 @@ use std::collections::BTreeMap;
 use self::catalog::{Catalog, Query};
 use self::entry::Entry;
 pub use self::entry::HEAD_LEN;
+use self::flood::Flood;
 use self::gate::Gate;
 pub use self::gate::PublishBy;
 use self::request::{Place, asks_for_html, is_foreign};
@@ -120,6 +122,7 @@ enum Pending {
 pub struct Index {
     catalog: Catalog,
     gate: Gate,
+    flood: Flood,
     count_max: usize,
     disk_max: u64,
     began_s: u64,
@@ -137,6 +140,7 @@ impl Index {
         Index {
             catalog: Catalog::default(),
             gate: Gate::new(options.publish_by, options.password.as_deref(), &options.opers, options.secret),
+            flood: Flood::default(),
             count_max: options.count_max,
             disk_max: options.disk_max,
             began_s: options.began_s,
@@ -266,6 +270,7 @@ impl Index {
     pub fn check(&self) {
         self.catalog.check();
         self.gate.check();
+        self.flood.check();
         assert!(self.pending.len() <= JOBS_MAX, "more jobs are on their way than allowed");
     }
 }

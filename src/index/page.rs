@@ -307,7 +307,7 @@ fn join(view: &View<'_>, page: &mut String) {
     *page += "<p>Or a .torrent whose data you are seeding already:</p>\
               <form class=\"publish\" action=\"/torrents\" method=\"post\" enctype=\"multipart/form-data\">\
               <label>Torrent file, up to 2 MiB<input type=\"file\" name=\"file\" accept=\".torrent\" required></label>\
-              <label>Name <span class=\"quiet\">(if not the torrent’s own)</span><input name=\"name\" maxlength=\"200\" autocomplete=\"off\"></label>\
+              <label><span>Name <span class=\"quiet\">(if not the torrent’s own)</span></span><input name=\"name\" maxlength=\"200\" autocomplete=\"off\"></label>\
               <label>Description<input name=\"description\" maxlength=\"500\" autocomplete=\"off\"></label>";
     if view.publish_by == PublishBy::Password {
         *page += "<label>Password of this server<input type=\"password\" name=\"password\" required autocomplete=\"off\"></label>";

@@ -2,8 +2,8 @@
 
 use super::catalog::decoded;
 use super::entry::{Entry, Words};
-use super::gate::Claim;
-use super::request::asks_for_html;
+use super::gate::{Claim, PublishBy};
+use super::request::{asks_for_html, may_be_rebound};
 use super::{Index, Pending, TORRENT_LEN, dressed, file_of, json, page, plain};
 use crate::base::{ConnId, InfoHash, Time};
 use crate::machine::{DiskError, DiskErrorKind, Job, Outbox};
@@ -53,6 +53,9 @@ impl Index {
         let Some(brought) = read(request) else {
             return refuse(400, "The form is malformed, or has no file in it.");
         };
+        if self.gate.publish_by == PublishBy::Anyone && may_be_rebound(request) {
+            return refuse(421, "Open this page by the server's address: that name could be another site's trick.");
+        }
         match self.gate.may_publish(request.remote.ip(), brought.claim.as_ref(), now) {
             Claim::Right => {}
             Claim::Wrong => {
@@ -83,6 +86,13 @@ impl Index {
         }
         if self.is_changing(info_hash) {
             return refuse(409, "Somebody is publishing or removing this torrent right now; try again.");
+        }
+        if self.gate.publish_by == PublishBy::Anyone
+            && let Err(seconds) = self.flood.count(request.remote.ip(), now)
+            && !self.gate.is_operator(request.remote.ip(), brought.claim.as_ref(), now)
+        {
+            let text = format!("Your address has published a lot; go on in {seconds} s.");
+            return Some(refusal(429, &text, as_html).with("Retry-After", seconds.to_string()));
         }
         let (token, remembered) = self.gate.new_token(info_hash);
         let number = self.catalog.new_number();

@@ -1,7 +1,10 @@
 //! What a request to the index is about: its path, the host it was sent to, whether another site's page sent it.
 
+use std::net::Ipv4Addr;
+
 use crate::base::InfoHash;
-use crate::wire::http::Head;
+use crate::base::address::{Reach, reach};
+use crate::wire::http::{Head, Request};
 
 /// Longest name of a host with a port that is believed.
 const HOST_LEN: usize = 260;
@@ -63,6 +66,28 @@ pub fn is_foreign(head: &Head<'_>) -> bool {
     });
     let is_cross = |site: &str| !matches!(site, "same-origin" | "none");
     from_other || head.field("sec-fetch-site").is_some_and(is_cross)
+}
+
+/// Another site may have made its own name stand for our address for a moment (DNS rebinding), so that its page counts
+/// as ours: a browser of this machine or network that came by a name which the DNS of the internet could hold. What
+/// anybody near may do is not done for it.
+pub fn may_be_rebound(request: &Request<'_>) -> bool {
+    let head = &request.head;
+    let is_near = reach(request.remote.ip()) <= Reach::Private;
+    is_near && head.field("origin").is_some() && !head.field("host").is_some_and(is_local)
+}
+
+/// An address, or a name that only this machine or network gives (RFC 6762, 6761, 8375, and what routers use).
+fn is_local(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+    let is_address = name.starts_with('[') || name.parse::<Ipv4Addr>().is_ok();
+    let last = name.rsplit('.').next().unwrap_or_default();
+    let is_of_here = ["localhost", "local", "lan", "home", "internal", "localdomain", "box"].contains(&last);
+    is_address || is_of_here || !name.contains('.') || name.ends_with(".home.arpa")
 }
 
 /// The name under which the server was reached; it goes into links, so it must look like one.
@@ -131,6 +156,27 @@ mod tests {
             ("Host: a:9000\r\nSec-Fetch-Site: none\r\n", false),
         ] {
             assert_eq!(with(fields, is_foreign), expected, "{fields}");
+        }
+    }
+
+    #[test]
+    fn names_of_the_internet_are_not_believed_of_neighbours() {
+        let names =
+            ["box", "box.lan:9000", "box.home.arpa", "10.0.0.1:9000", "[::1]:9000", "[fe80::1]", "localhost:1"];
+        for (host, origin, remote, expected) in
+            names.map(|name| (name, true, "10.0.0.7:1", false)).into_iter().chain([
+                ("evil.example:9000", true, "10.0.0.7:1", true),
+                ("evil.example.", true, "[fe80::7]:1", true),
+                ("10.0.0.1.evil.example", true, "127.0.0.1:1", true),
+                ("evil.example:9000", false, "10.0.0.7:1", false),
+                ("share.example", true, "192.0.2.7:1", false),
+            ])
+        {
+            let origin = if origin { format!("Origin: http://{host}\r\n") } else { String::new() };
+            let is_rebound = |head: &Head<'_>| {
+                may_be_rebound(&Request { head: *head, body: &[], remote: remote.parse().unwrap() })
+            };
+            assert_eq!(with(&format!("Host: {host}\r\n{origin}"), is_rebound), expected, "{host} from {remote}");
         }
     }
 

@@ -200,6 +200,22 @@ fn pages_of_other_sites_may_not_publish_and_their_bodies_are_not_read() {
 }
 
 #[test]
+fn who_publishes_too_much_must_wait_unless_it_runs_the_place() {
+    let opers = vec![("root".to_string(), "pw".to_string())];
+    let mut bench = Bench::new(Options { opers, ..Options::default() });
+    let published = (0..).take_while(|n| bench.publish(&n.to_string()).status == 201).count();
+    assert_eq!(published, 120);
+    let refused = bench.publish("one more");
+    assert_eq!((refused.status, text(&refused).contains("go on in 30 s")), (429, true));
+    assert_eq!(bench.publish("7").status, 200, "it is there");
+    let claim = Authorization::Basic { name: "root".into(), password: "pw".into() }.value();
+    let head = format!("POST /torrents HTTP/1.1\r\nAuthorization: {claim}");
+    assert_eq!(bench.ask(&head, &torrent("one more", "")).status, 201);
+    bench.now += Span::secs(30);
+    assert_eq!((bench.publish("two more").status, bench.publish("three").status), (201, 429));
+}
+
+#[test]
 fn private_torrents_are_kept_and_not_listed() {
     let mut bench = Bench::new(Options::default());
     let receipt = bench.ask("POST /torrents HTTP/1.1", &torrent("secret", "7:privatei1e"));
