@@ -31,6 +31,8 @@ mod resume;
 mod rig;
 #[path = "process/serve.rs"]
 mod serve;
+#[path = "process/services.rs"]
+mod services;
 #[path = "process/tracker.rs"]
 mod tracker;
 #[path = "process/tracker_events.rs"]
