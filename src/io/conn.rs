@@ -46,6 +46,8 @@ pub struct Conn {
     pub dirty: bool,
     /// It is in the list of connections that get a turn.
     pub listed: bool,
+    /// The kernel was asked to say when it is ready.
+    pub is_watched: bool,
     pub queue: SendQueue,
 }
 
@@ -66,6 +68,7 @@ impl Conn {
             piled: false,
             dirty: false,
             listed: false,
+            is_watched: false,
             queue: SendQueue::default(),
         }
     }

@@ -131,6 +131,8 @@ fn open_pair(at: SocketAddr) -> io::Result<(TcpListener, UdpSocket)> {
     let socket = open_socket(at, Type::STREAM, Protocol::TCP)?;
     socket.set_reuse_address(true)?;
     socket.bind(&at.into())?;
+    // Who is accepted inherits it.
+    socket.set_tcp_nodelay(true)?;
     socket.listen(BACKLOG)?;
     let tcp = TcpListener::from_std(socket.into());
     let at = SocketAddr::new(at.ip(), tcp.local_addr()?.port());
@@ -161,6 +163,14 @@ mod tests {
         let locals = locals.chain(doors.udp.iter().map(|l| l.local_addr().unwrap()));
         assert!(locals.map(|local| local.port()).all(|port| port == doors.port));
         assert!(doors.udp_for("127.0.0.1:1".parse().unwrap()).is_some());
+    }
+
+    #[test]
+    fn who_is_accepted_sends_without_delay() {
+        let doors = Doors::open(&["127.0.0.1".parse().unwrap()], Some(0)).unwrap();
+        let _caller = std::net::TcpStream::connect(("127.0.0.1", doors.port)).unwrap();
+        let (accepted, _) = doors.tcp[0].accept().unwrap();
+        assert!(accepted.nodelay().unwrap());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Bounded turns: what one connection or door may move per turn of the loop, so that none starves the others.
 
 use std::io::{self, Read};
+use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 
 use mio::Interest;
@@ -174,7 +175,9 @@ impl Reactor {
         if let Some(mut conn) = self.conns.try_remove(key) {
             self.by_id.remove(&conn.id);
             conn.queue.clear(&mut self.runs);
-            if let Err(error) = self.poll.registry().deregister(&mut conn.stream) {
+            if conn.is_watched
+                && let Err(error) = self.poll.registry().deregister(&mut conn.stream)
+            {
                 log::debug!("{:?}: cannot deregister: {error}", conn.id);
             }
             // A descriptor is free again.
@@ -217,12 +220,7 @@ impl Reactor {
             Ok((stream, remote)) => {
                 self.accept_backoff = Span::ZERO;
                 let id = self.out.new_conn();
-                if let Err(error) = stream.set_nodelay(true) {
-                    log::debug!("{remote}: cannot set TCP_NODELAY: {error}");
-                }
-                if self.adopt(Conn::new(id, stream, false)) {
-                    self.feed(stage, Input::Accepted { conn: id, remote });
-                }
+                self.welcome(stage, Conn::new(id, stream, false), remote);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.tcp_ready[at] = false,
             // The caller gave up before we came: the next one may be fine.
@@ -243,21 +241,51 @@ impl Reactor {
         self.accept_after = Some(self.clock.now() + self.accept_backoff);
     }
 
-    /// Registers a connection. False when the kernel refuses, which is as good as never having had it.
-    pub(super) fn adopt(&mut self, mut conn: Conn) -> bool {
-        let slot = self.conns.vacant_entry();
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        match self.poll.registry().register(&mut conn.stream, mio::Token(slot.key()), interest) {
-            Ok(()) => {
-                self.by_id.insert(conn.id, slot.key());
-                slot.insert(conn);
-                true
-            }
-            Err(error) => {
-                log::warn!("cannot watch a connection: {error}");
-                false
+    /// A caller gets its first turn at once: most have said something by now, and who asks for one thing and leaves is
+    /// gone before the kernel had to be asked to watch it.
+    fn welcome(&mut self, stage: &mut Stage<'_>, mut conn: Conn, remote: SocketAddr) {
+        let id = conn.id;
+        conn.readable = true;
+        let key = self.keep(conn);
+        self.feed(stage, Input::Accepted { conn: id, remote });
+        if self.by_id.contains_key(&id) {
+            self.read_turn(stage, key);
+        }
+        if self.by_id.contains_key(&id) {
+            match self.watch(key) {
+                true => self.list(key),
+                false => self.lose(stage, key, id, Closed::NoDescriptor),
             }
         }
+    }
+
+    /// Takes a connection in and watches it. False when the kernel refuses, which is as good as never having had it.
+    pub(super) fn adopt(&mut self, conn: Conn) -> bool {
+        let key = self.keep(conn);
+        let is_watched = self.watch(key);
+        if !is_watched {
+            self.drop_conn(key);
+        }
+        is_watched
+    }
+
+    fn keep(&mut self, conn: Conn) -> usize {
+        let slot = self.conns.vacant_entry();
+        let key = slot.key();
+        self.by_id.insert(conn.id, key);
+        slot.insert(conn);
+        key
+    }
+
+    /// Asks the kernel to say when a connection is ready. False when it refuses.
+    fn watch(&mut self, key: usize) -> bool {
+        let Some(conn) = self.conns.get_mut(key) else { return false };
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        match self.poll.registry().register(&mut conn.stream, mio::Token(key), interest) {
+            Ok(()) => conn.is_watched = true,
+            Err(error) => log::warn!("cannot watch a connection: {error}"),
+        }
+        conn.is_watched
     }
 
     /// One batch of datagrams; their answers leave together.
