@@ -27,6 +27,7 @@ impl Caps {
     pub const CHATHISTORY: Caps = Caps(1 << 12);
     pub const NO_IMPLICIT_NAMES: Caps = Caps(1 << 13);
     pub const USERHOST_IN_NAMES: Caps = Caps(1 << 14);
+    pub const PEERLINK_ID: Caps = Caps(1 << 15);
 
     pub const fn has(self, other: Caps) -> bool {
         self.0 & other.0 == other.0
@@ -47,7 +48,7 @@ impl Caps {
 }
 
 /// What a server offers: the capability, its name, and its value for those who said 302.
-pub const OFFERED: [(Caps, &str, &str); 16] = [
+pub const OFFERED: [(Caps, &str, &str); 17] = [
     (Caps::AWAY_NOTIFY, "away-notify", ""),
     (Caps::BATCH, "batch", ""),
     (Caps::CAP_NOTIFY, "cap-notify", ""),
@@ -60,6 +61,7 @@ pub const OFFERED: [(Caps, &str, &str); 16] = [
     (Caps::MESSAGE_TAGS, "message-tags", ""),
     (Caps::MULTI_PREFIX, "multi-prefix", ""),
     (Caps::NO_IMPLICIT_NAMES, "no-implicit-names", ""),
+    (Caps::PEERLINK_ID, "peerlink/id", ""),
     (Caps::SERVER_TIME, "server-time", ""),
     (Caps::SETNAME, "setname", ""),
     (Caps::STANDARD_REPLIES, "standard-replies", ""),
@@ -153,6 +155,9 @@ impl Groups {
         member.steps.is_negotiating |= !member.steps.is_in;
         if is_known {
             self.set_caps(me, caps);
+            if caps.has(Caps::PEERLINK_ID) {
+                self.greet_key(me, turn);
+            }
         }
     }
 

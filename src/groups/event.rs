@@ -67,6 +67,14 @@ impl Event {
         Event { full, body }
     }
 
+    /// A line that was kept: what [`Self::full`] gave. None for anything else.
+    pub fn read(full: &[u8], body: usize) -> Option<Event> {
+        let is_whole = full.starts_with(b"@time=") && full.ends_with(b"\r\n") && std::str::from_utf8(full).is_ok();
+        let has_body = body > TIME_LEN && body < full.len() && full.get(body - 1) == Some(&b' ');
+        let has_tags = matches!(full.get(TIME_LEN), Some(b' ' | b';'));
+        (is_whole && has_body && has_tags).then(|| Event::of(full.into(), body))
+    }
+
     /// With all tags.
     pub fn full(&self) -> &Arc<[u8]> {
         &self.full

@@ -28,13 +28,22 @@ impl Counts {
 
 impl Groups {
     /// A member is in; the welcome is among the replies already.
-    pub(super) fn came(&mut self, _me: Key, _turn: &mut Turn<'_>) {}
+    pub(super) fn came(&mut self, me: Key, turn: &mut Turn<'_>) {
+        self.claim(me, turn);
+        self.tell_waiting(me, turn);
+    }
 
-    /// A member has another nick than `_old` now.
-    pub(super) fn renamed(&mut self, _me: Key, _old: &str, _turn: &mut Turn<'_>) {}
+    /// A member has another nick than `old` now.
+    pub(super) fn renamed(&mut self, me: Key, old: &str, turn: &mut Turn<'_>) {
+        self.used(me, old, turn);
+        self.claim(me, turn);
+    }
 
     /// A member goes; all of it is still there.
-    pub(super) fn went(&mut self, _who: Key, _turn: &mut Turn<'_>) {}
+    pub(super) fn went(&mut self, who: Key, turn: &mut Turn<'_>) {
+        let nick = self.members[who].nick().to_string();
+        self.used(who, &nick, turn);
+    }
 
     /// Topic, modes or lists of a group have changed.
     pub(super) fn changed(&mut self, _group: GroupKey, _turn: &mut Turn<'_>) {}

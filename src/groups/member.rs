@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::caps::Caps;
+use super::identity::Login;
 use super::table::GroupKey;
 use crate::base::{ConnId, Time};
 use crate::wire::irc::Stream;
@@ -41,6 +42,8 @@ pub struct Member {
     nick_len: u8,
     pub real: Box<str>,
     pub away: Option<Box<str>>,
+    /// Of those with the capability `peerlink/id`.
+    pub login: Option<Box<Login>>,
     pub steps: Steps,
     pub modes: UserModes,
     /// `CAP LS 302` was said: new capabilities may be told with values.
@@ -75,6 +78,7 @@ impl Member {
             nick_len: 1,
             real: "".into(),
             away: None,
+            login: None,
             steps: Steps::default(),
             modes: UserModes::default(),
             is_cap_302: false,

@@ -20,10 +20,12 @@ mod caps;
 mod event;
 mod group;
 mod hooks;
+mod identity;
 mod idle;
 mod ids;
 mod isupport;
 mod joining;
+mod kept_file;
 mod leaving;
 mod lists;
 mod member;
@@ -31,6 +33,7 @@ mod modes;
 mod names;
 mod numerics;
 mod options;
+mod owners;
 mod pace;
 mod passwords;
 mod registration;
@@ -40,12 +43,14 @@ mod topic;
 mod turn;
 mod user_modes;
 mod verbs;
+mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use self::hooks::Counts;
+use self::identity::Identities;
 use self::ids::MsgId;
 use self::member::Member;
 pub use self::options::{Kept, Options};
@@ -54,7 +59,7 @@ use self::table::{Key, Members, Rooms};
 use self::turn::Turn;
 use crate::base::address::unmapped;
 use crate::base::{ConnId, Pool, Time};
-use crate::machine::{Closed, Input, Machine, Outbox};
+use crate::machine::{Closed, Completion, Input, Machine, Note, Outbox};
 
 /// Groups at once, those that live on in their history included.
 const GROUPS_MAX: usize = 10_000;
@@ -78,6 +83,7 @@ pub struct Groups {
     throttled: BTreeSet<(Time, Key, ConnId)>,
     swept_at: Time,
     last_id: MsgId,
+    ids: Identities,
     is_stopped: bool,
 }
 
@@ -94,6 +100,7 @@ impl Groups {
             throttled: BTreeSet::new(),
             swept_at: Time::ZERO,
             last_id: MsgId::default(),
+            ids: Identities::default(),
             is_stopped: false,
             options,
         }
@@ -103,6 +110,16 @@ impl Groups {
     pub fn numbers(&self) -> (usize, usize, usize) {
         let members = self.counts.members;
         (members, self.members.len() - members, self.rooms.len())
+    }
+
+    /// Whether it asked for what this job has brought.
+    pub fn waits_for(&self, completion: &Completion) -> bool {
+        completion.id().is_some_and(|id| self.ids.waits_for(id))
+    }
+
+    /// Nothing is left to save.
+    pub fn is_stopped(&self) -> bool {
+        self.is_stopped && self.ids.is_quiet()
     }
 
     fn enter(&mut self, conn: ConnId, remote: SocketAddr, now: Time, out: &mut Outbox) {
@@ -152,8 +169,9 @@ impl Groups {
         self.with_turn(conn, now, out, |groups, turn| groups.vanish(who, text, turn));
     }
 
-    fn stop(&mut self, out: &mut Outbox) {
+    fn stop(&mut self, now: Time, out: &mut Outbox) {
         self.is_stopped = true;
+        self.ids.finish(now, out);
         let all: Vec<ConnId> = self.members.iter().map(|(_, member)| member.conn).collect();
         for conn in all {
             let line = b"ERROR :Closing link: the server is going down\r\n";
@@ -185,15 +203,18 @@ impl Machine for Groups {
                 self.release(now, out);
                 self.close_late(now, out);
                 self.sweep(now, out);
+                self.ids.on_deadline(now, out);
             }
-            Input::Stop => self.stop(out),
+            Input::Note(Note::Listening { .. }) => self.ids.load(out),
+            Input::Completed(completion) => self.file_ended(completion, now, out),
+            Input::Stop => self.stop(now, out),
             _ => {}
         }
     }
 
     fn next_deadline(&self) -> Option<Time> {
         let throttled = self.throttled.first().map(|(due, ..)| *due);
-        [throttled, self.next_sweep(), self.next_leave()].into_iter().flatten().min()
+        [throttled, self.next_sweep(), self.next_leave(), self.ids.next_deadline()].into_iter().flatten().min()
     }
 
     fn appetite(&self, _: ConnId, _: &Pool) -> usize {
@@ -202,6 +223,7 @@ impl Machine for Groups {
 
     fn check(&self) {
         self.members.check();
+        self.ids.check();
         self.rooms.check();
         for (key, group) in self.rooms.iter() {
             for seat in group.seats() {

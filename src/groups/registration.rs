@@ -33,6 +33,10 @@ impl Groups {
         if !is_nick(nick) {
             return turn.numeric(ERR_ERRONEUSNICKNAME, now).param(nick).last("Erroneous nickname").end();
         }
+        if !self.may_have(me, nick, turn) {
+            return;
+        }
+        let now = self.members[me].nick();
         if self.members.holder(nick).is_some_and(|holder| holder != me) {
             return turn.numeric(ERR_NICKNAMEINUSE, now).param(nick).last("Nickname is already in use").end();
         }
@@ -81,6 +85,9 @@ impl Groups {
             turn.numeric(ERR_PASSWDMISMATCH, self.members[me].nick()).last("Password incorrect").end();
             return self.end(me, "Bad password", turn);
         }
+        if !self.may_enter(me, turn) {
+            return;
+        }
         self.members[me].steps.is_in = true;
         self.count_in(me);
         self.welcome(me, turn);
@@ -111,8 +118,10 @@ impl Groups {
         }
     }
 
-    /// PONG: that something was heard is all there is to it.
-    pub(super) fn pong(&mut self, _: Key, _: &Line<'_>, _: &mut Turn<'_>) {}
+    /// PONG: that something was heard is all there is to it, unless it answers a certain PING.
+    pub(super) fn pong(&mut self, me: Key, line: &Line<'_>, turn: &mut Turn<'_>) {
+        self.read_waiting(me, line, turn);
+    }
 
     /// QUIT.
     pub(super) fn quit(&mut self, me: Key, line: &Line<'_>, turn: &mut Turn<'_>) {

@@ -103,6 +103,11 @@ impl Groups {
             return;
         }
         let Some(other) = self.members.by_nick(target) else {
+            let event =
+                |groups: &mut Groups, turn: &mut Turn<'_>| groups.write_message(me, target, text, line, kind, turn);
+            if kind == Kind::Privmsg && self.leave_message(me, target, event, line, turn) {
+                return;
+            }
             return self.refuse(me, kind, ERR_NOSUCHNICK, target, "No such nick/channel", turn);
         };
         let shown = self.members[other].nick().to_string();

@@ -116,6 +116,11 @@ impl<'a> Turn<'a> {
         }
     }
 
+    /// The label of the command under way, as it is written, for a reply that comes later: until then there is none.
+    pub fn take_label(&mut self) -> Option<String> {
+        self.label.take().map(|(label, _)| label)
+    }
+
     /// Whether the command under way wants a label.
     pub fn is_labelled(&self) -> bool {
         self.label.is_some()

@@ -40,6 +40,7 @@ const VERBS: &[Verb] = &[
     verb("NOTICE", 0, Groups::notice),
     verb("PART", 1, Groups::part),
     early("PASS", 1, Groups::pass),
+    early("PEERLINK", 1, Groups::peerlink),
     early("PING", 0, Groups::ping),
     early("PONG", 0, Groups::pong),
     verb("PRIVMSG", 0, Groups::privmsg),

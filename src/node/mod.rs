@@ -199,6 +199,8 @@ impl Node {
             self.hand(id, now, Input::Completed(completion), out);
         } else if self.server.as_ref().is_some_and(|server| server.sites.waits_for(&completion)) {
             self.with_server(now, out, |server, out| server.sites.completed(completion, now, out));
+        } else if self.server.as_ref().is_some_and(|server| server.groups.waits_for(&completion)) {
+            self.hand_groups(now, Input::Completed(completion), out);
         } else {
             self.hand_dht(now, Input::Completed(completion), out);
         }
@@ -229,7 +231,7 @@ impl Node {
                 self.us.port = port;
                 self.torrents.values_mut().for_each(|torrent| torrent.set_port(port));
                 self.hand_dht(now, Input::Note(note), out);
-                self.with_server(now, out, |server, out| server.sites.start(port, now, out));
+                self.with_server(now, out, |server, out| server.start(port, now, out));
                 self.hand_lsd(now, Input::Note(Note::Listening { port }), out);
                 self.hand_member(now, Input::Note(Note::Listening { port }), out);
             }
@@ -296,7 +298,7 @@ impl Node {
             return;
         };
         self.bans.save(now, out);
-        let is_served = self.server.as_ref().is_none_or(|server| server.sites.is_stopped());
+        let is_served = self.server.as_ref().is_none_or(|server| server.is_stopped());
         let is_dht_over = self.dht.as_ref().is_none_or(Dht::is_stopped);
         let are_saved = is_served && is_dht_over && self.bans.is_quiet();
         let is_over = now >= by || (are_saved && self.torrents.values().all(Work::is_stopped));

@@ -8,7 +8,7 @@ use super::{Node, Owner};
 use crate::base::{ConnId, Time};
 use crate::groups::Groups;
 use crate::index::Index;
-use crate::machine::{Command, Input, Machine, Outbox};
+use crate::machine::{Command, Input, Machine, Note, Outbox};
 use crate::tracker::Tracker;
 
 /// What a process that serves has besides its swarms.
@@ -22,6 +22,17 @@ pub struct Server {
 impl Server {
     pub fn new(options: FrontOptions, tracker: Tracker, index: Index, groups: Groups) -> Server {
         Server { front: Front::new(options), sites: Sites::new(tracker, index), groups }
+    }
+
+    /// The doors are open at this port.
+    pub(super) fn start(&mut self, port: u16, now: Time, out: &mut Outbox) {
+        self.sites.start(port, now, out);
+        self.groups.handle(now, Input::Note(Note::Listening { port }), out);
+    }
+
+    /// Nothing is left to save.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.sites.is_stopped() && self.groups.is_stopped()
     }
 
     pub(super) fn next_deadline(&self) -> Option<Time> {

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use crate::base::keyed::Secret;
 use crate::base::{ConnId, Span, Time};
 use crate::groups::{Groups, Options};
-use crate::machine::{Closed, Command, Input, Job, Machine, Outbox};
+use crate::machine::{Closed, Command, Input, Job, Machine, Note, Outbox};
 
 /// 2026-11-20T12:00:00Z.
 pub const BEGAN_MS: u64 = 1_795_176_000_000;
@@ -50,6 +50,11 @@ impl Hall {
         }
         hall.clear();
         hall
+    }
+
+    /// The doors open.
+    pub fn start(&mut self) {
+        self.input(Input::Note(Note::Listening { port: 9000 }));
     }
 
     pub fn input(&mut self, input: Input<'_>) {
