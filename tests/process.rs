@@ -3,6 +3,10 @@
 
 #[path = "process/bad_input.rs"]
 mod bad_input;
+#[path = "process/chat.rs"]
+mod chat;
+#[path = "process/chat_terminal.rs"]
+mod chat_terminal;
 #[path = "process/commands.rs"]
 mod commands;
 #[path = "process/crowd.rs"]

@@ -39,8 +39,10 @@ macro_rules! command {
     };
 }
 
+mod chat;
 mod serve;
 
+use chat::Chat;
 use serve::Serve;
 
 /// What argh made of the words.
@@ -387,6 +389,7 @@ pub enum Command {
     Verify,
     Magnet,
     Serve,
+    Chat,
     Index,
     Publish,
     Unpublish,
@@ -404,6 +407,7 @@ impl Command {
             Command::Verify => Verify::FLAGS,
             Command::Magnet => Magnet::FLAGS,
             Command::Serve => Serve::FLAGS,
+            Command::Chat => Chat::FLAGS,
             Command::Index => Index::FLAGS,
             Command::Publish => Publish::FLAGS,
             Command::Unpublish => Unpublish::FLAGS,
@@ -426,6 +430,7 @@ impl Command {
             Command::Verify => Verify::from_args(&name, args).map(Verify::taken),
             Command::Magnet => Magnet::from_args(&name, args).map(Magnet::taken),
             Command::Serve => Serve::from_args(&name, args).map(Serve::taken),
+            Command::Chat => Chat::from_args(&name, args).map(Chat::taken),
             Command::Index => Index::from_args(&name, args).map(Index::taken),
             Command::Publish => Publish::from_args(&name, args).map(Publish::taken),
             Command::Unpublish => Unpublish::from_args(&name, args).map(Unpublish::taken),

@@ -11,6 +11,7 @@ use crate::base::limits;
 use crate::base::text::{harmless, size};
 use crate::io::console::{Console, Stream};
 use crate::io::create::{self, Found};
+use crate::io::pieces::Watch;
 use crate::metainfo::Metainfo;
 use crate::metainfo::create::{NewFile, Recipe, create as encode, piece_len_for};
 
@@ -100,6 +101,23 @@ pub fn make(path: &Path, settings: &Settings, console: &Console) -> Result<Made,
     Ok(Made { metainfo, bytes, dir })
 }
 
+/// Makes a torrent for a group: with these trackers, without a live line, ended by `watch`. None when it was.
+///
+/// # Errors
+/// As [`run`].
+pub fn make_shared(path: &Path, server: &Server, private: bool, watch: &Watch) -> Result<Option<Made>, Failure> {
+    let usage = |why: String| Failure::usage(harmless(&why));
+    let found = create::walk(path, &[]).map_err(usage)?;
+    let piece_len = piece_len_for(found.total_len);
+    let thread_count = std::thread::available_parallelism().map_or(1, usize::from).min(2);
+    let hashed = create::hash(&found, piece_len, thread_count, watch);
+    let Some(hashes) = hashed.map_err(|why| Failure::new(Exit::Disk, harmless(&why)))? else { return Ok(None) };
+    let dir = found.root.parent().unwrap_or(Path::new("/")).to_path_buf();
+    let recipe = Recipe { tiers: vec![vec![server.announce()]], private, ..named(found, piece_len, hashes) };
+    let (bytes, metainfo) = encode(recipe).map_err(|e| usage(e.to_string()))?;
+    Ok(Some(Made { metainfo, bytes, dir }))
+}
+
 fn piece_len(found: &Found, settings: &Settings) -> Result<u32, Failure> {
     let Some(len) = settings.size("piece-length") else { return Ok(piece_len_for(found.total_len)) };
     let fits = len.is_power_of_two() && len <= u64::from(limits::PIECE_LEN);
@@ -127,21 +145,34 @@ fn tiers(settings: &Settings) -> Vec<Vec<String>> {
 
 fn recipe(found: Found, piece_len: u32, hashes: Vec<[u8; 20]>, settings: &Settings) -> Recipe {
     let text = |name: &str| settings.text(name).map(str::to_string);
-    let files = found.files.into_iter();
-    let files = files.map(|file| NewFile { path: file.parts, len: file.len, executable: file.executable });
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let date = now.ok().and_then(|since| i64::try_from(since.as_secs()).ok());
+    Recipe {
+        tiers: tiers(settings),
+        private: settings.switch("private"),
+        comment: text("comment"),
+        source: text("source"),
+        web_seeds: settings.tiers("web-seed").into_iter().flatten().collect(),
+        creation_date: date.filter(|_| !settings.switch("no-date")),
+        ..named(found, piece_len, hashes)
+    }
+}
+
+/// What the data alone says.
+fn named(found: Found, piece_len: u32, hashes: Vec<[u8; 20]>) -> Recipe {
+    let files = found.files.into_iter();
+    let files = files.map(|file| NewFile { path: file.parts, len: file.len, executable: file.executable });
     Recipe {
         name: found.name,
         files: files.collect(),
         piece_len,
         hashes,
-        tiers: tiers(settings),
-        private: settings.switch("private"),
-        comment: text("comment"),
+        tiers: Vec::new(),
+        private: false,
+        comment: None,
         created_by: Some(concat!("peerlink ", env!("CARGO_PKG_VERSION")).to_string()),
-        source: text("source"),
-        web_seeds: settings.tiers("web-seed").into_iter().flatten().collect(),
-        creation_date: date.filter(|_| !settings.switch("no-date")),
+        source: None,
+        web_seeds: Vec::new(),
+        creation_date: None,
     }
 }

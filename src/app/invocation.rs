@@ -6,7 +6,7 @@ use super::exit::Failure;
 use super::settings::Given;
 
 /// Names and duties, in the order of the help.
-const COMMANDS: [(&str, Command, &str); 11] = [
+const COMMANDS: [(&str, Command, &str); 12] = [
     ("get", Command::Get, "download torrents and verify every piece"),
     ("seed", Command::Seed, "share torrents, or any file or folder"),
     ("create", Command::Create, "make a .torrent file"),
@@ -14,6 +14,7 @@ const COMMANDS: [(&str, Command, &str); 11] = [
     ("verify", Command::Verify, "check data against a torrent, file by file"),
     ("magnet", Command::Magnet, "print a torrent's magnet link"),
     ("serve", Command::Serve, "run the meeting point of a group, on one port"),
+    ("chat", Command::Chat, "talk and share in a group of a server"),
     ("index", Command::Index, "list what is published on a server, or search it"),
     ("publish", Command::Publish, "put a torrent into a server's index"),
     ("unpublish", Command::Unpublish, "take it out again"),
@@ -21,8 +22,7 @@ const COMMANDS: [(&str, Command, &str); 11] = [
 ];
 
 /// Commands that come with later versions.
-const LATER: [&str; 11] =
-    ["chat", "daemon", "add", "list", "status", "start", "stop", "remove", "set", "share", "tracker"];
+const LATER: [&str; 10] = ["daemon", "add", "list", "status", "start", "stop", "remove", "set", "share", "tracker"];
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -115,7 +115,7 @@ impl Command {
             Command::Get | Command::Seed | Command::Publish => (1, usize::MAX),
             Command::Index => (0, usize::MAX),
             Command::Create | Command::Show | Command::Verify | Command::Magnet | Command::Unpublish => (1, 1),
-            Command::Serve | Command::Config => (0, 0),
+            Command::Serve | Command::Chat | Command::Config => (0, 0),
         };
         let usage = |text: &str| Failure::usage(format!("{text} (`peerlink {name} --help` explains)"));
         if taken.positional.len() < min {
@@ -208,10 +208,12 @@ mod tests {
 
     #[test]
     fn mistakes_get_one_line() {
-        for line in ["", "frob", "chat", "get", "get --frob x", "show a b", "config x", "-x get a", "--frob"] {
+        for line in
+            ["", "frob", "daemon", "chat x", "get", "get --frob x", "show a b", "config x", "-x get a", "--frob"]
+        {
             let failure = asked(line).unwrap_err();
             assert!(!failure.text.contains('\n') && failure.text.len() > 10, "{line}: {}", failure.text);
         }
-        assert!(asked("chat").unwrap_err().text.contains("later"));
+        assert!(asked("daemon").unwrap_err().text.contains("later"));
     }
 }

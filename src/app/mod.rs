@@ -3,6 +3,7 @@
 pub mod args;
 pub mod argv;
 mod bans;
+pub mod chat;
 pub mod config;
 #[cfg(feature = "create")]
 pub mod create;
@@ -62,7 +63,7 @@ pub fn main() -> ExitCode {
             (Exit::Done, None)
         }
         Ok(Asked::Run(asked)) => {
-            let is_long = matches!(asked.command, Command::Get | Command::Seed);
+            let is_long = matches!(asked.command, Command::Get | Command::Seed | Command::Chat);
             (run(&asked, &console), is_long.then_some(LAST_WORDS))
         }
         Err(failure) => (report(&failure, false, &console), None),
@@ -153,6 +154,7 @@ fn command(asked: &Invocation, settings: &Settings, console: &Console) -> Result
         Command::Index => return index::run(&asked.paths, settings, console),
         Command::Publish => return publish::run(&asked.paths, settings, &environment, console),
         Command::Unpublish => return publish::take_back(first, settings, &environment, console),
+        Command::Chat => return chat::run(settings, &environment, console),
         Command::Serve => return serve::run(settings, &environment, console),
         Command::Create => return create::run(first, settings, console),
     }

@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::exit::{Exit, Failure};
+use super::server::Server;
 use super::settings::Settings;
 use crate::io::console::Console;
+use crate::io::pieces::Watch;
 use crate::metainfo::Metainfo;
 
 /// Never made here.
@@ -28,6 +30,11 @@ pub fn run(_path: &str, _settings: &Settings, _console: &Console) -> Result<Exit
 
 /// Refuses.
 pub fn make(_path: &Path, _settings: &Settings, _console: &Console) -> Result<Made, Failure> {
+    Err(refused())
+}
+
+/// Refuses.
+pub fn make_shared(_path: &Path, _server: &Server, _private: bool, _watch: &Watch) -> Result<Option<Made>, Failure> {
     Err(refused())
 }
 

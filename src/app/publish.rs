@@ -136,7 +136,7 @@ pub fn one_of(name: &str, server: &Server) -> Result<InfoHash, Failure> {
 }
 
 /// What is shown to a server that asks for a password.
-fn claim(settings: &Settings) -> Option<Authorization> {
+pub(super) fn claim(settings: &Settings) -> Option<Authorization> {
     let password = settings.text("password").map(str::to_string);
     let name = String::new();
     let by_password = password.map(|password| Authorization::Basic { name, password });

@@ -150,7 +150,7 @@ fn check(items: &[Item]) -> Result<(), Failure> {
     }
 }
 
-fn start(settings: &Settings, state_dir: PathBuf, torrent_count: usize) -> Result<Reactor, Failure> {
+pub(super) fn start(settings: &Settings, state_dir: PathBuf, torrent_count: usize) -> Result<Reactor, Failure> {
     std::fs::create_dir_all(&state_dir).map_err(|e| {
         let shown = super::settings::shown(&state_dir);
         Failure::new(Exit::Disk, format!("cannot make the state folder {shown} (--state-dir): {e}"))

@@ -13,8 +13,8 @@ use crate::wire::url::percent_encode;
 
 /// From look-up to last byte.
 const TIMEOUT: Span = Span::secs(30);
-/// Bytes of an answer: 500 torrents with long names and descriptions.
-const REPLY_LEN: usize = 4 * 1024 * 1024;
+/// Bytes of an answer: a .torrent, or 500 torrents with long names and descriptions.
+const REPLY_LEN: usize = crate::base::limits::TORRENT_LEN;
 /// Torrents asked for at once.
 const PAGE_LEN: usize = 500;
 /// Pages of a listing that are read, lest a server goes on for ever.
@@ -69,6 +69,11 @@ impl Server {
     /// The one that was named, else one on this machine.
     pub fn or_here(settings: &Settings) -> Server {
         Server::of(settings).unwrap_or(Server { host: "localhost".into(), port: values::SERVER_PORT })
+    }
+
+    /// A name or an address, and a port.
+    pub fn address(&self) -> (&str, u16) {
+        (&self.host, self.port)
     }
 
     /// `host:port`, as in a URL.
@@ -131,6 +136,19 @@ impl Server {
     pub fn has(&self, info_hash: InfoHash) -> Result<bool, Failure> {
         let ask = Ask { method: Method::HEAD, ..Ask::GET };
         Ok(self.ask(&format!("/torrents/{info_hash}"), ask)?.status == 200)
+    }
+
+    /// The .torrent of this hash, listed or not.
+    ///
+    /// # Errors
+    /// Code 6 where no server answers, 3 where it has none.
+    pub fn torrent(&self, info_hash: InfoHash) -> Result<Vec<u8>, Failure> {
+        let answer = self.ask(&format!("/torrents/{info_hash}.torrent"), Ask::GET)?;
+        match answer.status {
+            200 => Ok(answer.body),
+            404 => Err(Failure::new(Exit::BadTorrent, format!("{} has no torrent {info_hash}", self.place()))),
+            _ => Err(self.refused(Exit::Other, &answer)),
+        }
     }
 
     /// Publishes a .torrent.

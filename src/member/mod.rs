@@ -179,7 +179,7 @@ impl Member {
     fn stop(&mut self, out: &mut Outbox) {
         if let Some(conn) = self.link.conn() {
             if self.is_ready() {
-                self.send(out, |line| line.command("QUIT").last("peerlink"));
+                self.send(out, |line| line.command("QUIT"));
             }
             out.close(conn);
         }

@@ -352,6 +352,6 @@ fn names_are_looked_up_and_addresses_tried_in_turn() {
 fn goodbye_is_said_at_the_end() {
     let mut rig = Rig::in_group();
     rig.input(Input::Stop);
-    assert_eq!((rig.sent(), rig.conn), (vec!["QUIT :peerlink".to_string()], None));
+    assert_eq!((rig.sent(), rig.conn), (vec!["QUIT".to_string()], None));
     assert!(rig.member.is_stopped() && rig.member.next_deadline().is_none());
 }

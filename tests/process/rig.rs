@@ -95,6 +95,13 @@ impl Home {
     pub fn start(&self, args: &[&str]) -> Running {
         Running::start(self.command(args))
     }
+
+    /// The same, with a standard input for [`Running::says`].
+    pub fn start_to_talk(&self, args: &[&str]) -> Running {
+        let mut command = self.command(args);
+        command.stdin(Stdio::piped());
+        Running::start(command)
+    }
 }
 
 /// A background job of a shell ignores SIGINT, and its children inherit that.
@@ -172,6 +179,17 @@ impl Running {
             }
         });
         Running { child, lines, err, seen: Vec::new() }
+    }
+
+    /// Writes a line to its standard input.
+    pub fn says(&mut self, line: &str) {
+        let stdin = self.child.stdin.as_mut().expect("started to talk");
+        stdin.write_all(format!("{line}\n").as_bytes()).expect("it reads");
+    }
+
+    /// Ends its standard input.
+    pub fn says_no_more(&mut self) {
+        self.child.stdin = None;
     }
 
     /// The next line that has this in it; what stands after it.
