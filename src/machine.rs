@@ -20,7 +20,7 @@ use crate::wire::http::{Reply, Request};
 
 pub use self::chat::{ChatAsk, ChatNews, GroupListed, Leave, Manner, Message, Own, Present, Say};
 pub use self::datagrams::Datagrams;
-pub use self::notes::{Activity, AddTorrent, Level, Note, RateLimits, Row, SeekTorrent, Source, Ways};
+pub use self::notes::{Activity, AddTorrent, Level, Note, RateLimits, Row, SeekTorrent, Source, Swarming, Ways};
 pub use self::outbox::Outbox;
 
 /// What happened.

@@ -11,6 +11,8 @@ mod chat_terminal;
 mod commands;
 #[path = "process/crowd.rs"]
 mod crowd;
+#[path = "process/discovery.rs"]
+mod discovery;
 #[path = "process/enough.rs"]
 mod enough;
 #[path = "process/existing.rs"]

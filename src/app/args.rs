@@ -62,8 +62,10 @@ command! {
     #[argh(option, short = 's')] select: Option<String>,
     /// list the files and exit
     #[argh(switch, short = 'l')] list: bool,
-    /// server whose index knows names and numbers, HOST[:PORT]
+    /// server whose index knows names and numbers, and whose members share, HOST[:PORT]
     #[argh(option)] server: Option<String>,
+    /// a group there to be seen in
+    #[argh(option)] group: Option<String>,
     /// a peer to ask, HOST:PORT (repeatable)
     #[argh(option)] peer: Vec<String>,
     /// trackers instead of the torrent's own: URL,URL (repeatable; each is a tier)
@@ -142,8 +144,10 @@ command! {
     #[argh(option, short = 'd')] dir: Option<String>,
     /// where to write the torrent made of PATH
     #[argh(option, short = 'o')] output: Option<String>,
-    /// server of the group, HOST[:PORT]: tracker of what is made of PATH where no --tracker is given
+    /// server of the group, HOST[:PORT]: its members hear of this; tracker of what is made of PATH where no --tracker is given
     #[argh(option)] server: Option<String>,
+    /// a group there to be seen in
+    #[argh(option)] group: Option<String>,
     /// put it into the server's index
     #[argh(switch)] publish: bool,
     /// a few words for its entry there

@@ -11,6 +11,7 @@ pub mod create;
 #[path = "no_create.rs"]
 pub mod create;
 pub mod dht;
+pub mod discovery;
 pub mod enough;
 pub mod exit;
 pub mod file;

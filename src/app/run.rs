@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::bans;
 use super::dht;
+use super::discovery;
 use super::enough::Enough;
 use super::exit::{Exit, Failure};
 use super::follow::{Follow, Followed, Purpose, Say, Style};
@@ -82,6 +83,7 @@ pub fn run(
     check(&items)?;
     let style = style(&purpose, settings, console);
     let dht = dht::node(settings, &state_dir)?;
+    let member = discovery::member(settings)?;
     let bans = bans::read(&state_dir);
     let reactor = start(settings, state_dir, items.len())?;
     tell_port(&reactor, &purpose, settings, style, console);
@@ -95,6 +97,10 @@ pub fn run(
     }
     if ways(settings).lsd {
         node = node.with_lsd(Lsd::new(seed));
+    }
+    if let Some((member, join)) = member {
+        node = node.with_member(member);
+        join.into_iter().for_each(|join| _ = handle.note(join));
     }
     let followed = items.iter().map(Followed::of);
     let mut follow = Follow::new(purpose, style, followed.collect()).until(Enough::of(settings));

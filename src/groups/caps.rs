@@ -28,6 +28,7 @@ impl Caps {
     pub const NO_IMPLICIT_NAMES: Caps = Caps(1 << 13);
     pub const USERHOST_IN_NAMES: Caps = Caps(1 << 14);
     pub const PEERLINK_ID: Caps = Caps(1 << 15);
+    pub const PEERLINK_PEERS: Caps = Caps(1 << 16);
 
     pub const fn has(self, other: Caps) -> bool {
         self.0 & other.0 == other.0
@@ -48,7 +49,7 @@ impl Caps {
 }
 
 /// What a server offers: the capability, its name, and its value for those who said 302.
-pub const OFFERED: [(Caps, &str, &str); 17] = [
+pub const OFFERED: [(Caps, &str, &str); 18] = [
     (Caps::AWAY_NOTIFY, "away-notify", ""),
     (Caps::BATCH, "batch", ""),
     (Caps::CAP_NOTIFY, "cap-notify", ""),
@@ -62,6 +63,7 @@ pub const OFFERED: [(Caps, &str, &str); 17] = [
     (Caps::MULTI_PREFIX, "multi-prefix", ""),
     (Caps::NO_IMPLICIT_NAMES, "no-implicit-names", ""),
     (Caps::PEERLINK_ID, "peerlink/id", ""),
+    (Caps::PEERLINK_PEERS, "peerlink/peers", ""),
     (Caps::SERVER_TIME, "server-time", ""),
     (Caps::SETNAME, "setname", ""),
     (Caps::STANDARD_REPLIES, "standard-replies", ""),

@@ -43,6 +43,7 @@ impl Groups {
     pub(super) fn went(&mut self, who: Key, turn: &mut Turn<'_>) {
         let nick = self.members[who].nick().to_string();
         self.used(who, &nick, turn);
+        self.leave_swarms(who, turn.out);
     }
 
     /// Topic, modes or lists of a group have changed.

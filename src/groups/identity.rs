@@ -117,7 +117,15 @@ impl Groups {
         match sub.as_str() {
             "ID" if caps.has(Caps::PEERLINK_ID) => self.log_in(me, line, turn),
             "KEY" if caps.has(Caps::PEERLINK_ID) => self.tell_key(me, line, turn),
-            _ if caps.has(Caps::PEERLINK_ID) => {
+            "PORT" | "SWARM" | "LEAVE" if caps.has(Caps::PEERLINK_PEERS) => match sub.as_str() {
+                _ if !self.members[me].steps.is_in => {
+                    turn.numeric(ERR_NOTREGISTERED, "*").last("You have not registered").end();
+                }
+                "PORT" => self.share_port(me, line, turn),
+                "SWARM" => self.join_swarms(me, line, turn),
+                _ => self.leave_swarm(me, line, turn),
+            },
+            _ if caps.has(Caps::PEERLINK_ID) || caps.has(Caps::PEERLINK_PEERS) => {
                 self.fail(me, "PEERLINK", "UNKNOWN_COMMAND", &[&sub], "There is no such thing", turn);
             }
             _ => turn
@@ -158,6 +166,9 @@ impl Groups {
             return self.fail(me, "PEERLINK", "ALREADY", &["ID"], "Your key is known", turn);
         }
         login.pending = Some((key, signature));
+        if let Some(claimed) = member.claimed.take() {
+            return self.take_nick(me, &claimed, turn);
+        }
         let (has_nick, is_in, nick) = (member.steps.has_nick, member.steps.is_in, member.nick().to_string());
         if has_nick && self.proves(me, &nick, turn) && is_in {
             self.claim(me, turn);
@@ -183,6 +194,14 @@ impl Groups {
         self.proves(me, nick, turn);
         let mine = self.key_of(me);
         let owner = self.ids.owners.owner(nick, turn.wall_ms / 1000);
+        let member = &mut self.members[me];
+        if owner.is_some() && owner != mine && member.steps.is_negotiating && !member.steps.is_in {
+            // Its key may be shown yet.
+            if member.login.as_ref().is_none_or(|login| login.pending.is_none()) {
+                member.claimed = Some(nick.into());
+                return false;
+            }
+        }
         if owner.is_some() && owner != mine {
             self.refuse_key(me, turn);
             let own = self.members[me].nick();

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::caps::Caps;
+use super::discovery::Sharing;
 use super::identity::Login;
 use super::table::GroupKey;
 use crate::base::{ConnId, Time};
@@ -44,6 +45,10 @@ pub struct Member {
     pub away: Option<Box<str>>,
     /// Of those with the capability `peerlink/id`.
     pub login: Option<Box<Login>>,
+    /// Of those that are peers (`peerlink/peers`).
+    pub sharing: Option<Box<Sharing>>,
+    /// A nick that belongs to a key that was not shown yet, while capabilities are negotiated.
+    pub claimed: Option<Box<str>>,
     pub steps: Steps,
     pub modes: UserModes,
     /// `CAP LS 302` was said: new capabilities may be told with values.
@@ -79,6 +84,8 @@ impl Member {
             real: "".into(),
             away: None,
             login: None,
+            sharing: None,
+            claimed: None,
             steps: Steps::default(),
             modes: UserModes::default(),
             is_cap_302: false,

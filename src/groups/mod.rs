@@ -17,6 +17,7 @@
 
 mod about;
 mod caps;
+mod discovery;
 mod event;
 mod group;
 mod hooks;
@@ -49,6 +50,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use self::discovery::Swarms;
 use self::hooks::Counts;
 use self::identity::Identities;
 use self::ids::MsgId;
@@ -84,6 +86,7 @@ pub struct Groups {
     swept_at: Time,
     last_id: MsgId,
     ids: Identities,
+    swarms: Swarms,
     is_stopped: bool,
 }
 
@@ -101,6 +104,7 @@ impl Groups {
             swept_at: Time::ZERO,
             last_id: MsgId::default(),
             ids: Identities::default(),
+            swarms: Swarms::default(),
             is_stopped: false,
             options,
         }
@@ -181,6 +185,7 @@ impl Groups {
         self.leaving.keys().for_each(|conn| out.close(*conn));
         self.leaving.clear();
         self.throttled.clear();
+        self.swarms = Swarms::default();
         self.members = Members::new(self.options.secret);
         self.rooms = Rooms::default();
         self.counts = Counts::default();
@@ -204,9 +209,16 @@ impl Machine for Groups {
                 self.close_late(now, out);
                 self.sweep(now, out);
                 self.ids.on_deadline(now, out);
+                self.swarms_deadline(now, out);
             }
             Input::Note(Note::Listening { .. }) => self.ids.load(out),
             Input::Completed(completion) => self.file_ended(completion, now, out),
+            Input::Note(Note::SwarmTold { conn, info_hash, peers }) => {
+                self.swarm_told(conn, info_hash, peers, now, out);
+            }
+            Input::Note(Note::SwarmJoined { info_hash, peer, is_seed }) => {
+                self.swarm_joined(info_hash, peer, is_seed, now, out);
+            }
             Input::Stop => self.stop(now, out),
             _ => {}
         }
@@ -214,7 +226,10 @@ impl Machine for Groups {
 
     fn next_deadline(&self) -> Option<Time> {
         let throttled = self.throttled.first().map(|(due, ..)| *due);
-        [throttled, self.next_sweep(), self.next_leave(), self.ids.next_deadline()].into_iter().flatten().min()
+        [throttled, self.next_sweep(), self.next_leave(), self.ids.next_deadline(), self.swarms.next_deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn appetite(&self, _: ConnId, _: &Pool) -> usize {
@@ -224,6 +239,7 @@ impl Machine for Groups {
     fn check(&self) {
         self.members.check();
         self.ids.check();
+        self.swarms.check();
         self.rooms.check();
         for (key, group) in self.rooms.iter() {
             for seat in group.seats() {

@@ -26,10 +26,15 @@ impl Groups {
 
     /// NICK, at the beginning and later.
     pub(super) fn nick(&mut self, me: Key, line: &Line<'_>, turn: &mut Turn<'_>) {
+        match line.param(0) {
+            Some(nick) => self.take_nick(me, nick, turn),
+            None => turn.numeric(ERR_NONICKNAMEGIVEN, self.members[me].nick()).last("No nickname given").end(),
+        }
+    }
+
+    /// A member is called so from now on, if that can be.
+    pub(super) fn take_nick(&mut self, me: Key, nick: &str, turn: &mut Turn<'_>) {
         let now = self.members[me].nick();
-        let Some(nick) = line.param(0) else {
-            return turn.numeric(ERR_NONICKNAMEGIVEN, now).last("No nickname given").end();
-        };
         if !is_nick(nick) {
             return turn.numeric(ERR_ERRONEUSNICKNAME, now).param(nick).last("Erroneous nickname").end();
         }
@@ -78,6 +83,12 @@ impl Groups {
     /// Lets somebody in who has said all that is needed.
     pub(super) fn try_register(&mut self, me: Key, turn: &mut Turn<'_>) {
         let steps = self.members[me].steps;
+        if !steps.is_negotiating
+            && let Some(claimed) = self.members[me].claimed.take()
+        {
+            // Its key was not shown: now it is said that it cannot be had.
+            return self.take_nick(me, &claimed, turn);
+        }
         if steps.is_in || steps.is_negotiating || !steps.has_nick || !steps.has_user {
             return;
         }

@@ -54,6 +54,10 @@ pub enum ChatAsk {
     },
     /// What groups there are; answered by [`ChatNews::Groups`].
     List,
+    /// Whose key a nick is; answered by [`ChatNews::Key`].
+    Key {
+        nick: String,
+    },
     /// Forget what was not acknowledged.
     Drop,
 }
@@ -137,6 +141,11 @@ pub enum ChatNews {
         number: u64,
         /// The server's name for its last part.
         msgid: Option<String>,
+    },
+    /// The key of whoever has this nick, as the server knows it (base64url); None where nobody has one.
+    Key {
+        nick: String,
+        key: Option<String>,
     },
     /// A text that will reach nobody, and is kept no longer.
     Refused {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{ChatAsk, ChatNews, DiskError, Own};
 use crate::base::access::Access;
 use crate::base::address::Reach;
-use crate::base::{Bitfield, InfoHash, Span, TorrentId};
+use crate::base::{Bitfield, ConnId, InfoHash, Span, TorrentId};
 use crate::metainfo::Metainfo;
 
 /// What machines and the application say to each other.
@@ -37,6 +37,18 @@ pub enum Note {
     FindPeers { info_hash: InfoHash, announce: bool },
     /// Between machines: peers of this info hash, as far as they are believed from a source of this reach.
     Peers { info_hash: InfoHash, source: Source, reach: Reach, peers: Vec<SocketAddr> },
+    /// Swarm to node to the member of groups: we are in this swarm, as a seed or not, or no more. The node lets a private
+    /// torrent through where the server is its tracker.
+    Swarming { info_hash: InfoHash, is_seed: Option<bool> },
+    /// Groups to node to tracker: one of their members is in a swarm, or leaves it. Answered by [`Note::SwarmTold`] where
+    /// peers are wanted.
+    Swarm { conn: ConnId, info_hash: InfoHash, peer: SocketAddr, what: Swarming },
+    /// Tracker to node to groups: peers for the member with this connection, or why it is refused.
+    SwarmTold { conn: ConnId, info_hash: InfoHash, peers: Result<Vec<SocketAddr>, &'static str> },
+    /// Groups to node to tracker: say who comes into this swarm, or do not any more.
+    SwarmWatch { info_hash: InfoHash, is_on: bool },
+    /// Tracker to node to groups: somebody is new in a swarm that they watch.
+    SwarmJoined { info_hash: InfoHash, peer: SocketAddr, is_seed: bool },
     /// Swarm to node to local discovery: name this torrent on the local network, or do not any more. The node lets no
     /// private torrent through.
     Meet { info_hash: InfoHash, is_on: bool },
@@ -71,9 +83,25 @@ pub enum Source {
     Dht,
     /// The peer itself, on the local network (BEP 14).
     Local,
+    /// The server of a group, which has it from the peer itself or as a tracker.
+    Server,
     Tracker,
     /// A person, on the command line: never forgotten, tried again soon.
     Person,
+}
+
+/// What a member of groups does in a swarm.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Swarming {
+    /// It is in it, and wants peers.
+    Join {
+        is_seed: bool,
+    },
+    /// It still is.
+    Stay {
+        is_seed: bool,
+    },
+    Leave,
 }
 
 /// Ways to peers besides trackers, people and the DHT that a torrent may use. A private one (BEP 27) uses none,
@@ -90,7 +118,7 @@ impl Ways {
         match source {
             Source::Pex => self.pex,
             Source::Local => self.lsd,
-            Source::Dht | Source::Tracker | Source::Person => true,
+            Source::Dht | Source::Server | Source::Tracker | Source::Person => true,
         }
     }
 }

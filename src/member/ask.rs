@@ -16,6 +16,7 @@ impl Member {
             ChatAsk::Who { mask } if self.is_ready() => self.ask_who(&mask, out),
             ChatAsk::List if self.is_ready() => self.ask_list(out),
             ChatAsk::Topic { .. } | ChatAsk::Who { .. } | ChatAsk::List => {}
+            ChatAsk::Key { nick } => self.ask_key(&nick, out),
             ChatAsk::Drop => self.outgoing.clear(),
         }
     }

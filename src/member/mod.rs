@@ -12,6 +12,7 @@
 
 mod ask;
 mod caps;
+mod discovery;
 mod groups;
 mod history;
 mod lines;
@@ -30,12 +31,14 @@ mod tests;
 use std::net::SocketAddr;
 
 use self::caps::Caps;
+use self::discovery::Discovery;
 use self::groups::Groups;
 use self::history::Batches;
 use self::link::{Link, Phase};
 use self::lists::Lists;
 use self::nick::Nick;
 use self::outgoing::Outgoing;
+use self::peerlink::Proof;
 use self::recent::Recent;
 use self::support::Support;
 use crate::base::{ConnId, JobId, Pool, Time, limits};
@@ -72,6 +75,8 @@ pub struct Member {
     stream: Stream,
     /// Private messages that were told.
     private: Recent,
+    proof: Proof,
+    discovery: Discovery,
     is_stopped: bool,
 }
 
@@ -90,6 +95,8 @@ impl Member {
             lists: Lists::default(),
             stream: Stream::of_server(),
             private: Recent::default(),
+            proof: Proof::default(),
+            discovery: Discovery::default(),
             is_stopped: false,
         }
     }
@@ -191,7 +198,11 @@ impl Member {
 impl Machine for Member {
     fn handle(&mut self, now: Time, input: Input<'_>, out: &mut Outbox) {
         match input {
-            Input::Note(Note::Listening { .. }) => self.begin(now, out),
+            Input::Note(Note::Listening { port }) => {
+                self.listening(port);
+                self.begin(now, out);
+            }
+            Input::Note(Note::Swarming { info_hash, is_seed }) => self.swarming(info_hash, is_seed, out),
             Input::Note(Note::Ask(ask)) => self.ask(*ask, out),
             Input::Completed(Completion::Resolved { id, result }) => self.resolved(id, result, now, out),
             Input::Connected { conn } => self.connected(conn, now, out),
@@ -223,5 +234,6 @@ impl Machine for Member {
         self.groups.check();
         self.outgoing.check();
         self.private.check();
+        self.check_swarms();
     }
 }

@@ -17,11 +17,14 @@ impl Node {
         if !add.metainfo.private {
             self.take_hints(&add.metainfo.nodes);
         }
+        let trackers = if add.trackers.is_empty() { &add.metainfo.trackers } else { &add.trackers };
+        self.note_trackers(info_hash, add.metainfo.private, trackers, now, out);
         let before = out.commands.len();
         let met = self.torrents.remove(&id).and_then(|work| work.hand_over(now, out));
         self.torrents.insert(id, Work::Swarm(Box::new(Swarm::new(add, self.us, met, now, out))));
         self.note_commands(id, before, now, out);
         self.refresh(id);
+        self.carry_notes(before, now, out);
     }
 
     /// Looks for the metainfo of an info hash.

@@ -5,7 +5,7 @@ use super::Node;
 use super::work::Work;
 use crate::base::{InfoHash, Time};
 use crate::dht::Dht;
-use crate::machine::{Command, Input, Machine, Note, Outbox};
+use crate::machine::{Command, Input, Machine, Note, Outbox, Source};
 
 impl Node {
     /// The same with a DHT node.
@@ -24,6 +24,14 @@ impl Node {
     pub(super) fn is_private(&self, info_hash: &InfoHash) -> bool {
         let torrent = self.by_hash.get(info_hash).and_then(|id| self.torrents.get(id));
         torrent.is_none_or(Work::is_private)
+    }
+
+    /// Whether peers are to be believed of this source.
+    fn may_name(&self, source: Source, info_hash: &InfoHash) -> bool {
+        match source {
+            Source::Server => self.may_use_server(info_hash),
+            _ => !self.is_private(info_hash),
+        }
     }
 
     /// A torrent that is not private, or a link, knows nodes.
@@ -57,7 +65,8 @@ impl Node {
                 }
                 Command::Tell(note @ Note::DhtNode { .. }) => self.hand_dht(now, Input::Note(note), out),
                 Command::Tell(Note::Meet { info_hash, is_on }) => self.meet(info_hash, is_on, now, out),
-                Command::Tell(note @ Note::Peers { info_hash, .. }) if !self.is_private(&info_hash) => {
+                Command::Tell(Note::Swarming { info_hash, is_seed }) => self.swarming(info_hash, is_seed, now, out),
+                Command::Tell(note @ Note::Peers { info_hash, source, .. }) if self.may_name(source, &info_hash) => {
                     if let Some(&id) = self.by_hash.get(&info_hash) {
                         self.hand(id, now, Input::Note(note), out);
                     }
@@ -88,5 +97,12 @@ impl Node {
 /// Whether this is from one machine to another.
 fn is_between(command: &Command) -> bool {
     let Command::Tell(note) = command else { return false };
-    matches!(note, Note::FindPeers { .. } | Note::DhtNode { .. } | Note::Meet { .. } | Note::Peers { .. })
+    matches!(
+        note,
+        Note::FindPeers { .. }
+            | Note::DhtNode { .. }
+            | Note::Meet { .. }
+            | Note::Swarming { .. }
+            | Note::Peers { .. }
+    )
 }

@@ -11,6 +11,7 @@ mod greetings;
 mod hand;
 mod lobby;
 mod lsd;
+mod meeting;
 mod member;
 mod numbers;
 mod places;
@@ -69,6 +70,8 @@ pub struct Node {
     dht: Option<Dht>,
     lsd: Option<Lsd>,
     member: Option<Box<Member>>,
+    /// Torrents of which the member's server is a tracker.
+    server_tracks: BTreeSet<InfoHash>,
     /// The heap of deadlines, refreshed only for the machine just handled.
     deadlines: BTreeSet<(Time, TorrentId)>,
     deadline_of: BTreeMap<TorrentId, Time>,
@@ -85,7 +88,7 @@ impl Node {
     /// `peer_id` as BEP 20 describes; `key` for trackers, random.
     pub fn new(peer_id: PeerId, key: u32) -> Node {
         Node {
-            us: Us { peer_id, port: 0, key, has_dht: false },
+            us: Us { peer_id, port: 0, key, has_dht: false, has_server: false },
             torrents: BTreeMap::new(),
             by_hash: BTreeMap::new(),
             owners: BTreeMap::new(),
@@ -99,6 +102,7 @@ impl Node {
             dht: None,
             lsd: None,
             member: None,
+            server_tracks: BTreeSet::new(),
             deadlines: BTreeSet::new(),
             deadline_of: BTreeMap::new(),
             remembered: None,

@@ -125,7 +125,9 @@ impl Node {
     /// A question to our tracker.
     pub(super) fn asked_by_datagram(&mut self, from: SocketAddr, bytes: &[u8], now: Time, out: &mut Outbox) {
         if let Some(server) = &mut self.server {
+            let before = out.commands.len();
             server.sites.datagram(from, bytes, now, out);
+            server.carry_notes(before, now, out);
         }
     }
 
@@ -134,6 +136,7 @@ impl Node {
         let Some(server) = &mut self.server else { return };
         let before = out.commands.len();
         act(server, out);
+        server.carry_notes(before, now, out);
         server.front.answers(before, now, &mut server.sites, out);
         for command in &out.commands[before..] {
             if let Command::Close { conn } = command

@@ -27,6 +27,8 @@ pub struct Contacts {
     seek: Option<Seek>,
     /// Local discovery, where it may be used.
     lsd: Option<Meeting>,
+    /// The server of a group, where there is one.
+    server: Option<Presence>,
 }
 
 /// What local discovery should know of the torrent, and what it was told.
@@ -37,10 +39,18 @@ struct Meeting {
     is_on: bool,
 }
 
+/// What the server of a group should know of the torrent, and what it was told: whether we are a seed.
+#[derive(Clone, Copy)]
+struct Presence {
+    info_hash: InfoHash,
+    wanted: Option<bool>,
+    told: Option<bool>,
+}
+
 impl Contacts {
     pub fn new(torrent: TorrentId, announcer: Announcer) -> Contacts {
         let (known, resolving) = (Known::default(), BTreeMap::new());
-        Contacts { torrent, known, announcer, is_announcing: false, resolving, seek: None, lsd: None }
+        Contacts { torrent, known, announcer, is_announcing: false, resolving, seek: None, lsd: None, server: None }
     }
 
     /// The same, and peers are looked for in the DHT as well.
@@ -53,6 +63,18 @@ impl Contacts {
     pub fn with_lsd(mut self, info_hash: InfoHash) -> Contacts {
         self.lsd = Some(Meeting { info_hash, is_wanted: false, is_on: false });
         self
+    }
+
+    /// The same, and the server of a group is told.
+    pub fn with_server(mut self, info_hash: InfoHash) -> Contacts {
+        self.server.get_or_insert(Presence { info_hash, wanted: None, told: None });
+        self
+    }
+
+    /// The last piece was verified.
+    pub fn complete(&mut self, now: Time) {
+        self.announcer.complete(now);
+        self.server.as_mut().into_iter().for_each(|presence| presence.wanted = Some(true));
     }
 
     /// When peers are looked for in the DHT next. `is_short`: there are few.
@@ -70,6 +92,12 @@ impl Contacts {
         {
             self.lsd = Some(Meeting { info_hash, is_wanted, is_on: is_wanted });
             out.tell(Note::Meet { info_hash, is_on: is_wanted });
+        }
+        if let Some(presence) = &mut self.server
+            && presence.told != presence.wanted
+        {
+            presence.told = presence.wanted;
+            out.tell(Note::Swarming { info_hash: presence.info_hash, is_seed: presence.wanted });
         }
     }
 
@@ -93,6 +121,7 @@ impl Contacts {
     /// Says goodbye.
     pub fn stop(&mut self, now: Time) {
         self.announcer.stop(now);
+        self.server.as_mut().into_iter().for_each(|presence| presence.wanted = None);
         self.lsd.as_mut().into_iter().for_each(|meeting| meeting.is_wanted = false);
         self.seek.as_mut().into_iter().for_each(Seek::stop);
     }
@@ -111,6 +140,8 @@ impl Contacts {
             self.seek.as_mut().into_iter().for_each(|seek| seek.begin(now));
             self.lsd.as_mut().into_iter().for_each(|meeting| meeting.is_wanted = true);
         }
+        // Said again of what was sought before: now it is known whether anything is left.
+        self.server.as_mut().into_iter().for_each(|presence| presence.wanted = Some(left == 0));
     }
 
     /// Peers from the command line: trusted whatever their reach; names are looked up.

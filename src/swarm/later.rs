@@ -51,7 +51,7 @@ impl Swarm {
                 }
                 // The numbers first, so that the application has the last ones when it hears the news.
                 if self.torrent.was_incomplete && !self.torrent.was_told_complete {
-                    self.contacts.announcer.complete(now);
+                    self.contacts.complete(now);
                 }
                 self.tell_row(now, out);
                 out.tell(Note::Complete { torrent: self.torrent.id });

@@ -87,6 +87,9 @@ impl Seeker {
         if seek.ways.lsd {
             contacts = contacts.with_lsd(seek.info_hash);
         }
+        if us.has_server {
+            contacts = contacts.with_server(seek.info_hash);
+        }
         contacts.name_peers(seek.peers, now, out);
         contacts.begin(now, LEFT_UNKNOWN);
         let mut seeker = Seeker {

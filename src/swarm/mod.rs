@@ -64,6 +64,8 @@ pub struct Us {
     pub key: u32,
     /// This process has a DHT node, at the UDP port of the same number.
     pub has_dht: bool,
+    /// It is known to the server of a group, which is told of swarms.
+    pub has_server: bool,
 }
 
 pub struct Swarm {
@@ -100,6 +102,9 @@ impl Swarm {
         }
         if ways.lsd {
             contacts = contacts.with_lsd(add.metainfo.info_hash);
+        }
+        if us.has_server {
+            contacts = contacts.with_server(add.metainfo.info_hash);
         }
         let setup = Setup {
             id: add.torrent,

@@ -67,9 +67,11 @@ impl Tracker {
         }
         let stamp = Stamp::of(now);
         let choice = Choice { own, reach: reach(ask.peer.ip()), is_seed: ask.is_seed };
+        let mut is_new = false;
         let counts = self.torrents.with(&ask.info_hash, stamp, |torrent, secret| {
             if stores {
                 let was = put(torrent, secret, own, ask.is_seed, stamp);
+                is_new = was == Was::Nobody;
                 torrent.touched = stamp;
                 // Said again, or by one who was a seed before, it counts once.
                 torrent.downloaded += u32::from(ask.event == Event::Completed && ask.is_seed && was != Was::Same);
@@ -81,6 +83,9 @@ impl Tracker {
             }
             torrent.counts()
         });
+        if is_new && self.watched.contains(&ask.info_hash) {
+            self.joined.push((ask.info_hash, ask.peer, ask.is_seed));
+        }
         Told { counts, interval_s }
     }
 

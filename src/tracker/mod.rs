@@ -6,12 +6,16 @@
 mod announce;
 mod connection_id;
 mod http;
+mod members;
 mod names;
 mod numbers;
 mod peers;
 mod saved;
 mod torrents;
 mod udp;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
 use crate::base::access::Access;
 use crate::base::keyed::Secret;
@@ -64,6 +68,9 @@ pub struct Tracker {
     saving: Option<JobId>,
     loading: Option<JobId>,
     stop: Stop,
+    /// Swarms of which the groups want to know who is new there, and who is.
+    watched: BTreeSet<InfoHash>,
+    joined: Vec<(InfoHash, SocketAddr, bool)>,
     /// Reused for the peers of one answer.
     found: (Vec<u8>, Vec<u8>),
 }
@@ -91,6 +98,8 @@ impl Tracker {
             saving: None,
             loading: None,
             stop: Stop::No,
+            watched: BTreeSet::new(),
+            joined: Vec::new(),
             found: Default::default(),
         }
     }
@@ -211,8 +220,16 @@ impl Machine for Tracker {
                 out.job(Job::LoadFile { id, name: FILE.into(), len_max: saved::LEN_MAX });
             }
             Input::Note(Note::Access(access)) => self.access = *access,
+            Input::Note(Note::Swarm { conn, info_hash, peer, what }) => {
+                self.member(conn, info_hash, peer, what, now, out);
+            }
+            Input::Note(Note::SwarmWatch { info_hash, is_on: true }) => _ = self.watched.insert(info_hash),
+            Input::Note(Note::SwarmWatch { info_hash, is_on: false }) => _ = self.watched.remove(&info_hash),
             Input::Stop => self.finish(now, out),
             _ => {}
+        }
+        for (info_hash, peer, is_seed) in self.joined.drain(..) {
+            out.tell(Note::SwarmJoined { info_hash, peer, is_seed });
         }
     }
 

@@ -294,7 +294,15 @@ impl World {
                 panic!("[notes] {note:?} from a node")
             }
             Note::Metadata { .. } | Note::News(_) => {}
-            Note::FindPeers { .. } | Note::Meet { .. } | Note::Peers { .. } | Note::DhtNode { .. } => {
+            Note::FindPeers { .. }
+            | Note::Meet { .. }
+            | Note::Peers { .. }
+            | Note::DhtNode { .. }
+            | Note::Swarming { .. }
+            | Note::Swarm { .. }
+            | Note::SwarmTold { .. }
+            | Note::SwarmWatch { .. }
+            | Note::SwarmJoined { .. } => {
                 panic!("[notes] {note:?} left the node")
             }
         }

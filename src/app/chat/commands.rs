@@ -1,5 +1,6 @@
 //! What a person types: words for everybody, or a command that begins with `/`.
 
+pub use super::super::discovery::group_name;
 use crate::wire::irc;
 
 /// What a line means.
@@ -125,16 +126,6 @@ fn share(rest: &str) -> Command {
         "" => Command::Wrong("/share [--public] PATH".into()),
         path => Command::Share { path: path.to_string(), is_public },
     }
-}
-
-/// A group as people name it: `x` is `#x`.
-///
-/// # Errors
-/// Why it cannot be one.
-pub fn group_name(text: &str) -> Result<String, String> {
-    let name = if text.starts_with('#') { text.to_string() } else { format!("#{text}") };
-    let why = || format!("`{text}` cannot be a group: up to 63 bytes without blanks, commas, colons and #");
-    Some(name).filter(|name| irc::is_group(name)).ok_or_else(why)
 }
 
 /// `/help`, as lines.

@@ -49,6 +49,7 @@ pub fn event(news: &ChatNews) -> Option<String> {
             let names: Vec<String> = groups.iter().map(|listed| listed.group.clone()).collect();
             Object::event("groups").texts("groups", &names)
         }
+        ChatNews::Key { .. } => return None,
         ChatNews::Server { text } => Object::event("server").text("text", text),
     };
     Some(line.line())

@@ -40,6 +40,7 @@ impl Session<'_> {
             ChatNews::NickTaken { nick, why } => self.answer(&format!("you cannot be called {nick}: {why}")),
             ChatNews::Who { people, .. } => self.who(&people),
             ChatNews::Groups(groups) => self.groups_listed(groups),
+            ChatNews::Key { .. } => {}
             ChatNews::Server { text } => self.remark(&format!("the server says: {text}")),
         }
     }

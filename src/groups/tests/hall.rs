@@ -25,6 +25,8 @@ pub struct Hall {
     pub told: Vec<ConnId>,
     pub reads: BTreeMap<ConnId, bool>,
     pub jobs: Vec<Job>,
+    /// What was told to the tracker.
+    pub notes: Vec<Note>,
 }
 
 pub fn options() -> Options {
@@ -38,7 +40,7 @@ impl Hall {
         let (conns, unread) = (BTreeMap::new(), BTreeMap::new());
         let groups = Groups::new(options);
         let (closed, told, reads, jobs) = (Vec::new(), Vec::new(), BTreeMap::new(), Vec::new());
-        Hall { groups, out, now: Time(1), conns, unread, closed, told, reads, jobs }
+        Hall { groups, out, now: Time(1), conns, unread, closed, told, reads, jobs, notes: Vec::new() }
     }
 
     /// With these people in it, who are in `#g` together, the first as its operator.
@@ -80,6 +82,7 @@ impl Hall {
                 Command::Close { conn } => self.closed.push(conn),
                 Command::Read { conn, on } => _ = self.reads.insert(conn, on),
                 Command::Job(job) => self.jobs.push(job),
+                Command::Tell(note) => self.notes.push(note),
                 other => panic!("groups do not ask for {other:?}"),
             }
         }

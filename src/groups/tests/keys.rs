@@ -228,3 +228,29 @@ fn keys_are_told_to_who_wants_to_seal() {
     assert!(has(&hall.ask("bob", &id), "FAIL PEERLINK ALREADY ID"));
     assert!(has(&hall.ask("irssi", "PEERLINK KEY anna"), " 421 irssi PEERLINK "));
 }
+
+#[test]
+fn an_owned_nick_that_is_said_before_its_key_is_shown_waits_for_it() {
+    let mut disk = Disk::default();
+    let mut hall = disk.start();
+    login(&mut hall, "ghost", "anna", &key(1));
+    // As programs do that say all at once, whatever the server knows.
+    let begin = |hall: &mut Hall, name: &str| {
+        hall.connect(name);
+        let lines = hall.ask(name, "CAP LS 302\r\nNICK anna\r\nUSER u 0 * :r");
+        assert!(lines.len() == 1 && lines[0].contains(" CAP * LS "), "{lines:?}");
+        let lines = hall.ask(name, "CAP REQ peerlink/id");
+        base64url::decode_array(lines[1].rsplit_once(' ').unwrap().1).expect("a nonce")
+    };
+    begin(&mut hall, "eve");
+    let lines = hall.ask("eve", "CAP END");
+    assert_eq!(lines, [":peerlink.server 433 * anna :Nickname belongs to somebody else's key"]);
+    assert!(has(&hall.ask("eve", "NICK eve"), " 001 eve "));
+    let nonce = begin(&mut hall, "thief");
+    let lines = hall.ask("thief", &format!("{}\r\nCAP END", shown(&key(2), &nonce, "anna")));
+    assert!(has(&lines, " 433 * anna ") && !has(&lines, " 001 "), "{lines:?}");
+    let nonce = begin(&mut hall, "anna");
+    let lines = hall.ask("anna", &format!("{}\r\nCAP END", shown(&key(1), &nonce, "anna")));
+    assert!(has(&lines, " 001 anna "), "{lines:?}");
+    assert!(has(&hall.got("ghost"), "ERROR "));
+}

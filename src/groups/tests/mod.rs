@@ -3,3 +3,4 @@
 mod basics;
 mod hall;
 mod keys;
+mod swarms;
