@@ -26,9 +26,10 @@
 //! | `member` | a person's or program's place in the groups of a server: registers, joins, talks, comes back | base wire seal machine |
 //! | `tracker` | a server's tracker: the only table of other people's peers, announces over HTTP and UDP | base wire machine |
 //! | `groups` | a server's members and groups: IRC, keys and nicks, history | base wire seal machine |
-//! | `node` | the hallway: routes connections, deadlines and notes between machines | base wire seal metainfo storage machine swarm dht lsd index tracker groups member |
+//! | `remote` | the daemon's torrents and their remote control (Transmission's RPC) | base wire metainfo storage machine |
+//! | `node` | the hallway: routes connections, deadlines and notes between machines | base wire seal metainfo storage machine swarm dht lsd index tracker groups member remote |
 //! | `io` | reactor, connections, workers, disk, files, hasher, web, console, clock | base wire metainfo storage machine |
-//! | `app` | commands, arguments, settings, start-up and exit codes | base wire seal metainfo storage machine swarm dht lsd index tracker groups member node io |
+//! | `app` | commands, arguments, settings, start-up and exit codes | base wire seal metainfo storage machine swarm dht lsd index tracker groups member remote node io |
 //!
 //! # A server's web
 //!
@@ -67,6 +68,7 @@ pub mod machine;
 pub mod member;
 pub mod metainfo;
 pub mod node;
+pub mod remote;
 pub mod seal;
 pub mod storage;
 pub mod swarm;

@@ -7,6 +7,7 @@
 
 mod chat;
 mod datagrams;
+mod detail;
 mod notes;
 mod outbox;
 
@@ -20,7 +21,10 @@ use crate::wire::http::{Reply, Request};
 
 pub use self::chat::{ChatAsk, ChatNews, GroupListed, Leave, Manner, Message, Own, Present, Say};
 pub use self::datagrams::Datagrams;
-pub use self::notes::{Activity, AddTorrent, Level, Note, RateLimits, Row, SeekTorrent, Source, Swarming, Ways};
+pub use self::detail::{AnnounceState, PeerRow, TrackerRow};
+pub use self::notes::{
+    Activity, AddTorrent, Event, Happened, Level, Note, RateLimits, Row, SeekTorrent, Source, Swarming, Ways,
+};
 pub use self::outbox::Outbox;
 
 /// What happened.
@@ -28,6 +32,8 @@ pub use self::outbox::Outbox;
 pub enum Input<'a> {
     /// Somebody dialled us.
     Accepted { conn: ConnId, remote: SocketAddr },
+    /// Somebody dialled the door of the remote control.
+    Called { conn: ConnId, remote: SocketAddr },
     /// Our dial succeeded.
     Connected { conn: ConnId },
     /// Bytes arrived, at most what [`Machine::appetite`] allowed.
@@ -161,6 +167,13 @@ pub enum Job {
     Unshelve { id: JobId, file: OnShelf },
     /// Reads a file of a shelf; answered by [`Completion::Recalled`].
     Recall { id: JobId, file: OnShelf, len_max: usize },
+    /// Reads any file that somebody who may do so named; answered by [`Completion::Recalled`].
+    ReadFile { id: JobId, path: PathBuf, len_max: usize },
+    /// How much room there is where this folder is or will be; answered by [`Completion::Space`].
+    Space { id: JobId, dir: PathBuf },
+    /// Removes a torrent's files, the folders that are empty then, and with `state` what was remembered of it. The
+    /// torrent must be closed. Answered by [`Completion::Done`].
+    Erase { id: JobId, info_hash: InfoHash, data: Option<Arc<StoreSpec>>, state: bool },
 }
 
 impl Job {
@@ -172,6 +185,9 @@ impl Job {
             | Job::Shelve { id, .. }
             | Job::Unshelve { id, .. }
             | Job::Recall { id, .. }
+            | Job::ReadFile { id, .. }
+            | Job::Space { id, .. }
+            | Job::Erase { id, .. }
             | Job::Fetch { id, .. }
             | Job::Resolve { id, .. } => Some(*id),
             _ => None,
@@ -290,6 +306,16 @@ pub enum Completion {
         id: JobId,
         result: Result<Vec<u8>, DiskError>,
     },
+    /// Bytes that are free for us, and bytes in all.
+    Space {
+        id: JobId,
+        result: Result<(u64, u64), DiskError>,
+    },
+    /// Files were removed or moved.
+    Done {
+        id: JobId,
+        result: Result<(), DiskError>,
+    },
 }
 
 impl Completion {
@@ -300,6 +326,8 @@ impl Completion {
             | Completion::FileLoaded { id, .. }
             | Completion::Shelved { id, .. }
             | Completion::Recalled { id, .. }
+            | Completion::Space { id, .. }
+            | Completion::Done { id, .. }
             | Completion::Fetched { id, .. }
             | Completion::Resolved { id, .. } => Some(*id),
             _ => None,

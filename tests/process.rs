@@ -11,6 +11,10 @@ mod chat_terminal;
 mod commands;
 #[path = "process/crowd.rs"]
 mod crowd;
+#[path = "process/daemon.rs"]
+mod daemon;
+#[path = "process/daemon_rpc.rs"]
+mod daemon_rpc;
 #[path = "process/discovery.rs"]
 mod discovery;
 #[path = "process/enough.rs"]

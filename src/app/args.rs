@@ -40,9 +40,14 @@ macro_rules! command {
 }
 
 mod chat;
+mod command;
+mod daemon;
 mod serve;
 
+pub use command::Command;
+
 use chat::Chat;
+use daemon::{Add, Daemon, List, Remove, Set, Start, Status, Stop};
 use serve::Serve;
 
 /// What argh made of the words.
@@ -381,64 +386,4 @@ command! {
     #[argh(option, short = 'c')] config: Option<String>,
     /// folder for what is remembered between runs (default: peerlink in $XDG_STATE_HOME)
     #[argh(option)] state_dir: Option<String>,
-}
-
-/// What there is to do.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Command {
-    Get,
-    Seed,
-    Create,
-    Show,
-    Verify,
-    Magnet,
-    Serve,
-    Chat,
-    Index,
-    Publish,
-    Unpublish,
-    Config,
-}
-
-impl Command {
-    /// Long names of the flags it knows.
-    pub fn flags(self) -> Vec<String> {
-        let fields = match self {
-            Command::Get => Get::FLAGS,
-            Command::Seed => Seed::FLAGS,
-            Command::Create => Create::FLAGS,
-            Command::Show => Show::FLAGS,
-            Command::Verify => Verify::FLAGS,
-            Command::Magnet => Magnet::FLAGS,
-            Command::Serve => Serve::FLAGS,
-            Command::Chat => Chat::FLAGS,
-            Command::Index => Index::FLAGS,
-            Command::Publish => Publish::FLAGS,
-            Command::Unpublish => Unpublish::FLAGS,
-            Command::Config => Config::FLAGS,
-        };
-        fields.iter().map(|field| field.replace('_', "-")).collect()
-    }
-
-    /// Hands the words to argh.
-    ///
-    /// # Errors
-    /// Help, where it was asked for, or what argh does not like.
-    pub fn take(self, name: &str, args: &[&str]) -> Result<Taken, argh::EarlyExit> {
-        let name = ["peerlink", name];
-        match self {
-            Command::Get => Get::from_args(&name, args).map(Get::taken),
-            Command::Seed => Seed::from_args(&name, args).map(Seed::taken),
-            Command::Create => Create::from_args(&name, args).map(Create::taken),
-            Command::Show => Show::from_args(&name, args).map(Show::taken),
-            Command::Verify => Verify::from_args(&name, args).map(Verify::taken),
-            Command::Magnet => Magnet::from_args(&name, args).map(Magnet::taken),
-            Command::Serve => Serve::from_args(&name, args).map(Serve::taken),
-            Command::Chat => Chat::from_args(&name, args).map(Chat::taken),
-            Command::Index => Index::from_args(&name, args).map(Index::taken),
-            Command::Publish => Publish::from_args(&name, args).map(Publish::taken),
-            Command::Unpublish => Unpublish::from_args(&name, args).map(Unpublish::taken),
-            Command::Config => Config::from_args(&name, args).map(Config::taken),
-        }
-    }
 }

@@ -6,7 +6,7 @@ use super::exit::Failure;
 use super::settings::Given;
 
 /// Names and duties, in the order of the help.
-const COMMANDS: [(&str, Command, &str); 12] = [
+const COMMANDS: [(&str, Command, &str); 20] = [
     ("get", Command::Get, "download torrents and verify every piece"),
     ("seed", Command::Seed, "share torrents, or any file or folder"),
     ("create", Command::Create, "make a .torrent file"),
@@ -18,11 +18,19 @@ const COMMANDS: [(&str, Command, &str); 12] = [
     ("index", Command::Index, "list what is published on a server, or search it"),
     ("publish", Command::Publish, "put a torrent into a server's index"),
     ("unpublish", Command::Unpublish, "take it out again"),
+    ("daemon", Command::Daemon, "run the always-on client, with a remote control"),
+    ("add", Command::Add, "give torrents to the daemon, or files to share"),
+    ("list", Command::List, "list the daemon's torrents"),
+    ("status", Command::Status, "say how the daemon stands, or a torrent of it"),
+    ("start", Command::Start, "start torrents of the daemon"),
+    ("stop", Command::Stop, "stop torrents of the daemon"),
+    ("remove", Command::Remove, "take torrents off the daemon's list"),
+    ("set", Command::Set, "set what holds for the daemon's torrents"),
     ("config", Command::Config, "print the effective settings and where each came from"),
 ];
 
 /// Commands that come with later versions.
-const LATER: [&str; 10] = ["daemon", "add", "list", "status", "start", "stop", "remove", "set", "share", "tracker"];
+const LATER: [&str; 2] = ["share", "tracker"];
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -94,7 +102,7 @@ fn top_help() -> String {
          Commands:\n{commands}\n\
          Options:\n  -h, --help     this text; `peerlink COMMAND --help` for a command\n  -V, --version  the version\n\n\
          Exit codes:\n  0 done, 1 other, 2 usage, 3 bad or missing torrent, 4 no peers before --timeout, 5 disk,\n  \
-         6 server unreachable, 7 stopped but resumable (Ctrl-C: 130), 9 disk full, 32 data failed verification"
+         6 server or daemon unreachable, 7 stopped but resumable (Ctrl-C: 130), 9 disk full, 32 data failed verification"
     )
 }
 
@@ -112,10 +120,11 @@ impl Command {
             Failure::usage(format!("{line} (`peerlink {name} --help` explains)"))
         })?;
         let (min, max) = match self {
-            Command::Get | Command::Seed | Command::Publish => (1, usize::MAX),
-            Command::Index => (0, usize::MAX),
+            Command::Get | Command::Seed | Command::Publish | Command::Add => (1, usize::MAX),
+            Command::Start | Command::Stop | Command::Remove => (1, usize::MAX),
+            Command::Index | Command::List | Command::Status | Command::Set => (0, usize::MAX),
             Command::Create | Command::Show | Command::Verify | Command::Magnet | Command::Unpublish => (1, 1),
-            Command::Serve | Command::Chat | Command::Config => (0, 0),
+            Command::Serve | Command::Chat | Command::Daemon | Command::Config => (0, 0),
         };
         let usage = |text: &str| Failure::usage(format!("{text} (`peerlink {name} --help` explains)"));
         if taken.positional.len() < min {
@@ -214,6 +223,6 @@ mod tests {
             let failure = asked(line).unwrap_err();
             assert!(!failure.text.contains('\n') && failure.text.len() > 10, "{line}: {}", failure.text);
         }
-        assert!(asked("daemon").unwrap_err().text.contains("later"));
+        assert!(asked("share").unwrap_err().text.contains("later"));
     }
 }

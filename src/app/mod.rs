@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod argv;
+mod ask;
 mod bans;
 pub mod chat;
 pub mod config;
@@ -10,6 +11,9 @@ pub mod create;
 #[cfg(not(feature = "create"))]
 #[path = "no_create.rs"]
 pub mod create;
+pub mod daemon;
+pub mod daemon_client;
+mod daemon_table;
 pub mod dht;
 pub mod discovery;
 pub mod enough;
@@ -157,6 +161,14 @@ fn command(asked: &Invocation, settings: &Settings, console: &Console) -> Result
         Command::Unpublish => return publish::take_back(first, settings, &environment, console),
         Command::Chat => return chat::run(settings, &environment, console),
         Command::Serve => return serve::run(settings, &environment, console),
+        Command::Daemon => return daemon::run(settings, &environment, console),
+        Command::Add => return ask::add(&asked.paths, settings, &environment, console),
+        Command::List => return ask::list(&asked.paths, settings, console),
+        Command::Status => return ask::status(&asked.paths, settings, console),
+        Command::Start => return ask::act("torrent-start", &asked.paths, settings, console),
+        Command::Stop => return ask::act("torrent-stop", &asked.paths, settings, console),
+        Command::Remove => return ask::act("torrent-remove", &asked.paths, settings, console),
+        Command::Set => return ask::set(&asked.paths, settings, console),
         Command::Create => return create::run(first, settings, console),
     }
     Ok(Exit::Done)

@@ -157,6 +157,15 @@ fn check(items: &[Item]) -> Result<(), Failure> {
 }
 
 pub(super) fn start(settings: &Settings, state_dir: PathBuf, torrent_count: usize) -> Result<Reactor, Failure> {
+    let options = options(settings, state_dir, torrent_count)?;
+    Reactor::new(options).map_err(|e| Failure::new(Exit::Other, e.to_string()))
+}
+
+/// What the settings say about the loop. Makes the state folder.
+///
+/// # Errors
+/// It cannot be made, or there are no random numbers.
+pub(super) fn options(settings: &Settings, state_dir: PathBuf, torrent_count: usize) -> Result<Options, Failure> {
     std::fs::create_dir_all(&state_dir).map_err(|e| {
         let shown = super::settings::shown(&state_dir);
         Failure::new(Exit::Disk, format!("cannot make the state folder {shown} (--state-dir): {e}"))
@@ -180,7 +189,7 @@ pub(super) fn start(settings: &Settings, state_dir: PathBuf, torrent_count: usiz
     options.down_limit = settings.size("down-limit").unwrap_or(0);
     options.seed = seed;
     options.lsd = ways(settings).lsd;
-    Reactor::new(options).map_err(|e| Failure::new(Exit::Other, e.to_string()))
+    Ok(options)
 }
 
 /// How lines look. Whoever only looks gets what was asked for and nothing else.
@@ -279,7 +288,7 @@ fn print(say: Say, console: &Console) {
 }
 
 /// The first signal winds down, with a limit; the second one ends at once.
-fn watch_signals(handle: Handle) -> Result<Arc<AtomicU8>, Failure> {
+pub(super) fn watch_signals(handle: Handle) -> Result<Arc<AtomicU8>, Failure> {
     let seen = Arc::new(AtomicU8::new(0));
     let flag = seen.clone();
     let on_signal = move |signal: Signal| {

@@ -101,7 +101,7 @@ fn made_of(
 }
 
 /// Whether a source is a .torrent: by its name, or by a look inside. Everything else is data to share.
-fn is_torrent(source: &str) -> bool {
+pub fn is_torrent(source: &str) -> bool {
     let path = Path::new(source);
     if source == "-" || source.contains("://") || source.starts_with("magnet:") {
         return true;

@@ -54,6 +54,7 @@ pub fn run(settings: &Settings, environment: Environment<'_>, console: &Console)
     let front = FrontOptions {
         per_address: settings.count("max-per-address").unwrap_or(0) as usize,
         real_ip_header: settings.text("real-ip-header").unwrap_or_default().to_string(),
+        http_only: false,
     };
     let mut node = Node::new(peer_id, key);
     let groups = Groups::new(groups_options(settings)?);

@@ -164,7 +164,7 @@ impl Server {
         let target = format!("/torrents?description={}", percent_encode(description.as_bytes()));
         let authorization = who.map(Authorization::value).unwrap_or_default();
         let body = Some(("application/x-bittorrent", torrent));
-        let ask = Ask { method: Method::POST, authorization: &authorization, body };
+        let ask = Ask { method: Method::POST, authorization: &authorization, field: None, body };
         let answer = self.ask(&target, ask)?;
         match answer.status {
             200 | 201 => self.parsed(&answer),
@@ -179,7 +179,7 @@ impl Server {
     /// Code 6 where no server answers, 3 where it has no such torrent, 1 where it refuses.
     pub fn unpublish(&self, info_hash: InfoHash, who: Option<&Authorization>) -> Result<(), Failure> {
         let authorization = who.map(Authorization::value).unwrap_or_default();
-        let ask = Ask { method: Method::DELETE, authorization: &authorization, body: None };
+        let ask = Ask { method: Method::DELETE, authorization: &authorization, field: None, body: None };
         let answer = self.ask(&format!("/torrents/{info_hash}"), ask)?;
         match answer.status {
             200 | 204 => Ok(()),

@@ -184,6 +184,7 @@ fn split(kind: Kind, text: &str) -> Vec<String> {
         Kind::Urls | Kind::Accounts => text.split_whitespace().collect(),
         // Names may hold anything else.
         Kind::Globs => text.split('\n').filter(|part| !part.is_empty()).collect(),
+        Kind::Names => text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect(),
         Kind::Peers | Kind::Addresses => text.split([',', ' ', '\t', '\n']).filter(|part| !part.is_empty()).collect(),
         _ => return vec![text.to_string()],
     };

@@ -42,6 +42,10 @@ pub enum Kind {
     Secret,
     /// Names with passwords; may be repeated.
     Accounts,
+    /// Where a remote control listens: an address or a name, and a port.
+    Rpc,
+    /// Names, divided by commas; may be repeated.
+    Names,
 }
 
 impl Kind {
@@ -52,7 +56,7 @@ impl Kind {
 
     /// Whether several values add up; otherwise the last one counts.
     pub fn repeats(self) -> bool {
-        matches!(self, Kind::Peers | Kind::Addresses | Kind::Urls | Kind::Globs | Kind::Accounts)
+        matches!(self, Kind::Peers | Kind::Addresses | Kind::Urls | Kind::Globs | Kind::Accounts | Kind::Names)
     }
 
     /// Whether values are nobody's business who looks over a shoulder.
@@ -85,6 +89,11 @@ impl Kind {
             Kind::Globs => Glob::parse(value).map(drop).map_err(|why| format!("`{value}`: {why}")),
             Kind::Urls => value.split(',').try_for_each(check_url),
             Kind::Server => values::server(value).map(drop),
+            Kind::Rpc => values::peer(value).map(drop).or_else(|_| values::bind(value).map(drop)).map_err(|_| {
+                format!("`{value}` is not an address with a port such as 127.0.0.1:9091 or box.lan:9091")
+            }),
+            Kind::Names if value.is_empty() => Err("it is empty".into()),
+            Kind::Names => Ok(()),
             // Not shown: it holds a password.
             Kind::Accounts => values::account(value).map(drop),
         }
@@ -200,6 +209,15 @@ pub const SETTINGS: &[Setting] = &[
     row("key", None, Kind::Text, "", "the key of a group"),
     row("backlog", None, Kind::Count { min: 0, max: 1000 }, "50", "a number"),
     row("send", None, Kind::Text, "", "a text"),
+    row("rpc", None, Kind::Rpc, "127.0.0.1:9091", "an address with a port"),
+    row("rpc-user", None, Kind::Text, "", "a name"),
+    row("rpc-password", None, Kind::Secret, "", "a password"),
+    row("rpc-host", None, Kind::Names, "", "a name of this machine"),
+    row("max-downloads", None, Kind::Count { min: 0, max: 100_000 }, "5", "a number"),
+    row("max-seeds", None, Kind::Count { min: 0, max: 100_000 }, "0", "a number"),
+    row("paused", None, Kind::Switch, "false", ""),
+    row("label", None, Kind::Names, "", "a word"),
+    row("delete-data", None, Kind::Switch, "false", ""),
     row("no-date", None, Kind::Switch, "false", ""),
 ];
 

@@ -16,6 +16,8 @@ use super::mailbox::Sender;
 use super::shelf::Shelf;
 use super::statefile;
 use super::store::{Shared, Store};
+use super::trouble::Trouble;
+use super::{erase, space};
 use crate::base::{Filled, Piece, StoreId};
 use crate::machine::{Completion, DiskError, DiskErrorKind, Job, Run};
 
@@ -135,6 +137,17 @@ impl Disk {
             Job::LoadFile { id, name, len_max } => {
                 let result = keep::load(&options.state_dir, &name, len_max);
                 self.mail.send(Completion::FileLoaded { id, result });
+            }
+            Job::ReadFile { id, path, len_max } => {
+                self.mail.send(Completion::Recalled { id, result: keep::read_any(&path, len_max) });
+            }
+            Job::Space { id, dir } => {
+                let result = space::room(&dir).map_err(|e| Trouble::new("look at", &dir, &e).into_error());
+                self.mail.send(Completion::Space { id, result });
+            }
+            Job::Erase { id, info_hash, data, state } => {
+                let result = erase::erase(&options.state_dir, info_hash, data, state);
+                self.mail.send(Completion::Done { id, result });
             }
             Job::Fetch { .. } | Job::Resolve { .. } => log::error!("a job for the web came to the disk"),
         }

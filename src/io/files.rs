@@ -146,6 +146,33 @@ impl Folder {
         Ok(unlinkat(&at, name, UnlinkatFlags::NoRemoveDir)?)
     }
 
+    /// Removes a file, whatever it holds; a symbolic link or a folder in its place stays. One that is not there is no
+    /// trouble.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn remove(&self, key: Key) -> Result<(), Trouble> {
+        let Some(file) = self.layout().files().get(key as usize) else { return Ok(()) };
+        let remove = || -> io::Result<()> {
+            let (at, name) = self.walk_to_folder(&file.path, false)?;
+            let look = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+            if File::from(again(|| openat(&at, name, look, Mode::empty()))?).metadata()?.is_file() {
+                unlinkat(&at, name, UnlinkatFlags::NoRemoveDir)?;
+            }
+            Ok(())
+        };
+        match remove() {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.explain("remove", key, &error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes a folder below the download folder if it is empty.
+    pub fn remove_folder(&self, path: &[String]) -> bool {
+        let remove = |(at, name): (OwnedFd, &str)| Ok(unlinkat(&at, name, UnlinkatFlags::RemoveDir)?);
+        self.walk_to_folder(path, false).and_then(remove).is_ok()
+    }
+
     /// Opens the last part of `path` with `flags`, going down one folder at a time.
     fn walk(&self, path: &[String], flags: OFlag, mode: Mode, create: bool) -> io::Result<OwnedFd> {
         let (at, name) = self.walk_to_folder(path, create)?;

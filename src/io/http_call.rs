@@ -21,6 +21,8 @@ use crate::wire::authorization::base64;
 use crate::wire::http_reply;
 use crate::wire::url::{Scheme, Url};
 
+/// The field by which a remote control knows that its caller read an answer of it before.
+pub const SESSION: &str = "x-transmission-session-id";
 /// Bytes of a reply's head.
 const HEAD_LEN: usize = 16 * 1024;
 /// Bytes of each of the two buffers of a connection.
@@ -49,19 +51,28 @@ pub struct Ask<'a> {
     pub method: Method,
     /// Value of `Authorization`; empty for what the URL says.
     pub authorization: &'a str,
+    /// One more field, and its value.
+    pub field: Option<(&'a str, &'a str)>,
     /// The type and the bytes of what is sent along.
     pub body: Option<(&'a str, &'a [u8])>,
 }
 
 impl Ask<'_> {
     /// A plain GET.
-    pub const GET: Ask<'static> = Ask { method: Method::GET, authorization: "", body: None };
+    pub const GET: Ask<'static> = Ask { method: Method::GET, authorization: "", field: None, body: None };
 }
 
 /// A reply, or where it leads.
 pub enum Reply {
-    Body { status: u16, body: Vec<u8> },
-    Redirect { location: String },
+    /// `session` is what a remote control wants to be told with every call; empty: nothing.
+    Body {
+        status: u16,
+        body: Vec<u8>,
+        session: String,
+    },
+    Redirect {
+        location: String,
+    },
 }
 
 /// Connects to the first address that answers, from the address of `bind` that is of its family; with none there, only
@@ -119,6 +130,9 @@ impl Call<'_> {
             let secret = base64(&crate::wire::url::percent_decode(&self.url.userinfo));
             request = request.header("authorization", format!("Basic {secret}"));
         }
+        if let Some((name, value)) = self.ask.field {
+            request = request.header(name, value);
+        }
         let malformed = |e: ureq::http::Error| format!("not a proper request: {e}");
         let response = match self.ask.body {
             Some((kind, bytes)) => agent.run(request.header("content-type", kind).body(bytes).map_err(malformed)?),
@@ -134,13 +148,14 @@ impl Call<'_> {
             let location = location.to_str().map_err(|_| "the redirect leads to a malformed URL")?;
             return Ok(Reply::Redirect { location: location.to_string() });
         }
+        let session = headers.get(SESSION).and_then(|id| id.to_str().ok()).unwrap_or_default().to_string();
         let mut body = Vec::new();
         let mut reader = response.into_body().into_reader().take(self.len_max as u64 + 1);
         reader.read_to_end(&mut body).map_err(|e| self.text(Error::from(e)))?;
         if body.len() > self.len_max {
             return Err(too_long(self.len_max));
         }
-        Ok(Reply::Body { status, body })
+        Ok(Reply::Body { status, body, session })
     }
 
     fn agent(&self, stream: TcpStream, remote: SocketAddr) -> Result<Agent, String> {

@@ -107,6 +107,24 @@ pub fn once(state_dir: &Path, name: &str, bytes: &[u8], len_max: usize) -> Resul
     there.ok_or_else(|| Trouble::new("read", &path, &io::ErrorKind::NotFound.into()).into_error())
 }
 
+/// A file that somebody named: at most `len_max` bytes of it, which must be all.
+///
+/// # Errors
+/// When it cannot be read, is no file, or is longer.
+pub fn read_any(path: &Path, len_max: usize) -> Result<Vec<u8>, DiskError> {
+    let read = || -> io::Result<Vec<u8>> {
+        // Non-blocking, so that a FIFO cannot hang the disk thread.
+        let file = OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path)?;
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::other("it is not a file"));
+        }
+        let mut bytes = Vec::new();
+        file.take(len_max as u64 + 1).read_to_end(&mut bytes)?;
+        if bytes.len() > len_max { Err(io::Error::other("it is longer than it should be")) } else { Ok(bytes) }
+    };
+    read().map_err(|error| Trouble::new("read", path, &error).into_error())
+}
+
 /// State is nobody else's business.
 pub fn private() -> OpenOptions {
     let mut options = OpenOptions::new();

@@ -22,7 +22,10 @@ const BACKLOG: i32 = 1024;
 /// What listens.
 #[derive(Debug)]
 pub struct Doors {
+    /// For peers; behind them those of the remote control.
     pub tcp: Vec<TcpListener>,
+    /// The first of those, and their port.
+    pub control: Option<(usize, u16)>,
     pub udp: Vec<UdpSocket>,
     /// Of each of those, whether it is one of IPv4.
     udp_v4: Vec<bool>,
@@ -57,6 +60,28 @@ impl Doors {
     /// Whether the UDP socket at this place is one of IPv4.
     pub fn is_v4(&self, at: usize) -> bool {
         self.udp_v4.get(at).is_some_and(|is_v4| *is_v4)
+    }
+
+    /// Opens the doors of the remote control, all at one port.
+    ///
+    /// # Errors
+    /// One line that says what cannot be listened on and why.
+    pub fn open_control(&mut self, addresses: &[SocketAddr]) -> Result<(), String> {
+        let first = self.tcp.len();
+        for at in addresses {
+            let port = self.control.map_or(at.port(), |(_, port)| port);
+            let at = SocketAddr::new(at.ip(), port);
+            let failed = |error: io::Error| format!("cannot listen on {at}: {}", reason(&error));
+            let listener = open_listener(at).map_err(failed)?;
+            self.control = Some((first, listener.local_addr().map_or(port, |local| local.port())));
+            self.tcp.push(listener);
+        }
+        Ok(())
+    }
+
+    /// Whether the listener at this place is one of the remote control.
+    pub fn is_control(&self, at: usize) -> bool {
+        self.control.is_some_and(|(first, _)| at >= first)
     }
 
     /// Opens and watches the sockets of local discovery, if it is wanted; how many datagram sockets there are then.
@@ -99,7 +124,15 @@ fn open_at(bind: &[IpAddr], port: u16) -> Result<Doors, Failure> {
     let everywhere = [IpAddr::V6(Ipv6Addr::UNSPECIFIED), IpAddr::V4(Ipv4Addr::UNSPECIFIED)];
     let optional = bind.is_empty();
     let addresses = if optional { &everywhere } else { bind };
-    let mut doors = Doors { tcp: Vec::new(), udp: Vec::new(), udp_v4: Vec::new(), local: None, port, remark: None };
+    let mut doors = Doors {
+        tcp: Vec::new(),
+        control: None,
+        udp: Vec::new(),
+        udp_v4: Vec::new(),
+        local: None,
+        port,
+        remark: None,
+    };
     let mut first_error = None;
     for &ip in addresses {
         match open_pair(SocketAddr::new(ip, doors.port)) {
@@ -128,17 +161,21 @@ fn open_at(bind: &[IpAddr], port: u16) -> Result<Doors, Failure> {
 }
 
 fn open_pair(at: SocketAddr) -> io::Result<(TcpListener, UdpSocket)> {
+    let tcp = open_listener(at)?;
+    let at = SocketAddr::new(at.ip(), tcp.local_addr()?.port());
+    let socket = open_socket(at, Type::DGRAM, Protocol::UDP)?;
+    socket.bind(&at.into())?;
+    Ok((tcp, UdpSocket::from_std(socket.into())))
+}
+
+fn open_listener(at: SocketAddr) -> io::Result<TcpListener> {
     let socket = open_socket(at, Type::STREAM, Protocol::TCP)?;
     socket.set_reuse_address(true)?;
     socket.bind(&at.into())?;
     // Who is accepted inherits it.
     socket.set_tcp_nodelay(true)?;
     socket.listen(BACKLOG)?;
-    let tcp = TcpListener::from_std(socket.into());
-    let at = SocketAddr::new(at.ip(), tcp.local_addr()?.port());
-    let socket = open_socket(at, Type::DGRAM, Protocol::UDP)?;
-    socket.bind(&at.into())?;
-    Ok((tcp, UdpSocket::from_std(socket.into())))
+    Ok(TcpListener::from_std(socket.into()))
 }
 
 /// A non-blocking socket of the address's family; v6 sockets speak v6 only.

@@ -8,6 +8,7 @@ pub mod datagrams;
 pub mod descriptors;
 pub mod disk;
 pub mod editor;
+mod erase;
 pub mod files;
 pub mod hasher;
 pub mod http_call;

@@ -1,6 +1,6 @@
 //! What a reactor is started with.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use super::{descriptors, web};
@@ -18,6 +18,8 @@ pub struct Options {
     pub bind: Vec<IpAddr>,
     /// None: 6881, or any free one with a remark. 0: any. Otherwise exactly this one.
     pub port: Option<u16>,
+    /// Where the remote control listens, at one port; empty: nowhere.
+    pub control: Vec<SocketAddr>,
     /// Decides every random choice of the machines.
     pub seed: u64,
     pub pool_blocks: usize,
@@ -53,6 +55,7 @@ impl Options {
         Options {
             bind: Vec::new(),
             port: None,
+            control: Vec::new(),
             seed: 0,
             pool_blocks: limits::POOL_BLOCKS,
             download_credits: limits::DOWNLOAD_CREDITS,

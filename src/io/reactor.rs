@@ -33,6 +33,8 @@ const NOTE_SLOTS: usize = 256;
 const EVENTS: usize = 256;
 /// Extra time after [`limits::STOP_TIMEOUT`] for the last completions to come in.
 const STOP_GRACE: Span = Span::millis(500);
+/// Connections that the remote control may have when peers have taken all others.
+pub(super) const CONTROL_CONNS: usize = 16;
 /// While blocks are on their way through disk and hashers, or connections are braked, the loop looks at least this
 /// often: their letters wake only a starving loop.
 const PATIENCE: Span = Span::millis(100);
@@ -173,6 +175,7 @@ impl Reactor {
         let poll = Poll::new().map_err(trouble)?;
         let bell = Arc::new(Bell::new(Waker::new(poll.registry(), WAKER).map_err(trouble)?));
         let mut doors = Doors::open(&options.bind, options.port).map_err(StartError)?;
+        doors.open_control(&options.control).map_err(StartError)?;
         for (at, socket) in doors.tcp.iter_mut().enumerate() {
             poll.registry().register(socket, Token(TCP + at), Interest::READABLE).map_err(trouble)?;
         }
@@ -181,7 +184,9 @@ impl Reactor {
         }
         let udp_count = doors.open_local(&options, poll.registry(), UDP);
         let room = descriptors::divide(options.descriptors, options.open_files, options.torrents);
-        let (open_files, conns_max) = (room.open_files, options.conns_max.unwrap_or(room.conns));
+        let reserved = if options.control.is_empty() { 0 } else { CONTROL_CONNS };
+        let conns_max = options.conns_max.unwrap_or(room.conns).saturating_sub(reserved).max(1);
+        let open_files = room.open_files;
         let (sender, mailbox) = mailbox(Arc::clone(&bell), options.mail_slots);
         let workers = Workers::start(&options, open_files, &sender).map_err(trouble)?;
         let (notes_in, notes) = bounded(NOTE_SLOTS);
@@ -223,6 +228,11 @@ impl Reactor {
     /// The port of all doors.
     pub fn port(&self) -> u16 {
         self.doors.port
+    }
+
+    /// The port of the remote control; None where there is none.
+    pub fn control_port(&self) -> Option<u16> {
+        self.doors.control.map(|(_, port)| port)
     }
 
     /// For people: another port than usual was taken.

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 use super::http_call::{self, Call, Reply, Roots};
-pub use super::http_call::{Ask, Method};
+pub use super::http_call::{Ask, Method, SESSION};
 use crate::base::Span;
 use crate::wire::url::{Scheme, Url};
 
@@ -13,6 +13,8 @@ use crate::wire::url::{Scheme, Url};
 pub struct Answer {
     pub status: u16,
     pub body: Vec<u8>,
+    /// What a remote control wants to be told with every call; empty: nothing.
+    pub session: String,
 }
 
 /// Asks `http://host:port` for `target`, a path with its query, and takes at most `len_max` bytes for an answer.
@@ -35,7 +37,7 @@ pub fn ask(
     let roots = Roots::default();
     let call = Call { url: &url, len_max, deadline, timeout, roots: &roots, read_max: usize::MAX, ask };
     match call.run(stream)? {
-        Reply::Body { status, body } => Ok(Answer { status, body }),
+        Reply::Body { status, body, session } => Ok(Answer { status, body, session }),
         Reply::Redirect { .. } => Err("it answers with a redirect, so it is no peerlink server".into()),
     }
 }

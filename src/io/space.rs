@@ -8,22 +8,31 @@ use nix::sys::statvfs::statvfs;
 
 use crate::metainfo::File;
 
-/// Bytes that may still be written where `dir` is, or will be made.
+/// Bytes that may still be written where `dir` is, or will be made, and bytes of that file system in all.
 ///
 /// # Errors
 /// Those of the operating system.
-pub fn free(dir: &Path) -> io::Result<u64> {
+pub fn room(dir: &Path) -> io::Result<(u64, u64)> {
     let mut at = dir;
     loop {
         match statvfs(at) {
             Ok(found) => {
-                let (count, len) = (u128::from(found.blocks_available()), u128::from(found.fragment_size()));
-                return Ok(u64::try_from(count * len).unwrap_or(u64::MAX));
+                let len = u128::from(found.fragment_size());
+                let bytes = |count: u128| u64::try_from(count * len).unwrap_or(u64::MAX);
+                return Ok((bytes(found.blocks_available().into()), bytes(found.blocks().into())));
             }
             Err(nix::errno::Errno::ENOENT) => at = at.parent().ok_or(io::ErrorKind::NotFound)?,
             Err(errno) => return Err(errno.into()),
         }
     }
+}
+
+/// Bytes that may still be written where `dir` is, or will be made.
+///
+/// # Errors
+/// Those of the operating system.
+pub fn free(dir: &Path) -> io::Result<u64> {
+    room(dir).map(|(free, _)| free)
 }
 
 /// Bytes of this file that have their place on disk below `dir`, at most as many as it will have: holes have none, and

@@ -9,7 +9,7 @@ use mio::event::Event;
 
 use super::conn::Conn;
 use super::datagrams::SLOTS;
-use super::reactor::{Queued, Reactor, Stage, TCP, UDP, WAKER};
+use super::reactor::{CONTROL_CONNS, Queued, Reactor, Stage, TCP, UDP, WAKER};
 use crate::base::{ConnId, Span, limits};
 use crate::machine::{Closed, Input};
 
@@ -213,14 +213,16 @@ impl Reactor {
 
     /// One accept; any error ends the turn.
     fn accept(&mut self, stage: &mut Stage<'_>, at: usize) {
-        if self.conns.len() >= self.conns_max || !stage.machine.accepts(self.clock.now()) {
+        let is_control = self.doors.is_control(at);
+        let room = if is_control { self.conns_max + CONTROL_CONNS } else { self.conns_max };
+        if self.conns.len() >= room || !(is_control || stage.machine.accepts(self.clock.now())) {
             return self.pause_accepting();
         }
         match self.doors.tcp[at].accept() {
             Ok((stream, remote)) => {
                 self.accept_backoff = Span::ZERO;
                 let id = self.out.new_conn();
-                self.welcome(stage, Conn::new(id, stream, false), remote);
+                self.welcome(stage, Conn::new(id, stream, false), remote, is_control);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.tcp_ready[at] = false,
             // The caller gave up before we came: the next one may be fine.
@@ -243,11 +245,15 @@ impl Reactor {
 
     /// A caller gets its first turn at once: most have said something by now, and who asks for one thing and leaves is
     /// gone before the kernel had to be asked to watch it.
-    fn welcome(&mut self, stage: &mut Stage<'_>, mut conn: Conn, remote: SocketAddr) {
+    fn welcome(&mut self, stage: &mut Stage<'_>, mut conn: Conn, remote: SocketAddr, is_control: bool) {
         let id = conn.id;
         conn.readable = true;
         let key = self.keep(conn);
-        self.feed(stage, Input::Accepted { conn: id, remote });
+        let input = match is_control {
+            true => Input::Called { conn: id, remote },
+            false => Input::Accepted { conn: id, remote },
+        };
+        self.feed(stage, input);
         if self.by_id.contains_key(&id) {
             self.read_turn(stage, key);
         }

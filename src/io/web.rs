@@ -215,7 +215,7 @@ impl Fetcher {
                 _ => Failure::Request(format!("{place}{e}")),
             })?;
             match reply {
-                Reply::Body { status, body } => return Ok(Fetched { status, body, from: Some(from) }),
+                Reply::Body { status, body, .. } => return Ok(Fetched { status, body, from: Some(from) }),
                 Reply::Redirect { location } => text = url::resolve(&text, &location),
             }
             came_from = (self.options.reach)(from.ip());

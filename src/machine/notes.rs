@@ -24,6 +24,16 @@ pub enum Note {
     Keep { info_hash: InfoHash, bytes: Vec<u8> },
     /// Application to node: tell a [`Note::Row`] per torrent this often.
     Watch { interval: Span },
+    /// Remote control to node: end this torrent, with goodbyes and everything saved; told by [`Note::Gone`].
+    Remove { torrent: TorrentId },
+    /// Remote control to node: ask the trackers for peers as early as they allow.
+    Reannounce { torrent: TorrentId },
+    /// Node to remote control: nothing works on this torrent any more; how it stood at the end.
+    Gone { row: Box<Row> },
+    /// Remote control to application: somebody wants this program to end.
+    Close,
+    /// Remote control to application: something happened that a person or a hook should hear of.
+    Happened(Box<Happened>),
     /// Node to swarms: somebody was banned, who may be connected here too.
     Banned,
     /// Driver to node: peers reach us at this TCP port.
@@ -72,6 +82,29 @@ pub enum Note {
     Failed { torrent: TorrentId, error: DiskError },
     /// Node to application: everything is saved, after [`super::Input::Stop`].
     Stopped,
+}
+
+/// What a hook can be run for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Event {
+    Added,
+    Done,
+    Error,
+}
+
+/// Something that happened to a torrent of the daemon.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Happened {
+    pub event: Event,
+    /// As the remote control counts.
+    pub id: u32,
+    pub name: String,
+    pub info_hash: InfoHash,
+    pub dir: PathBuf,
+    pub len: u64,
+    pub labels: Vec<String>,
+    /// What is wrong, with [`Event::Error`].
+    pub error: String,
 }
 
 /// Who named a peer's address, from the least trusted on.
@@ -229,6 +262,11 @@ pub struct Row {
     /// Connected peers, and how many of them have everything.
     pub peers: u32,
     pub seeds: u32,
+    /// Peers that payload comes from, and that it goes to.
+    pub giving: u32,
+    pub taking: u32,
+    /// Bytes of pieces that no connected peer has, of those that are missing.
+    pub unreachable: u64,
     /// Addresses that could be dialled.
     pub known: u32,
     /// Payload that was thrown away: double or of failed pieces.
@@ -260,6 +298,9 @@ impl Row {
             up_per_s: 0,
             peers: 0,
             seeds: 0,
+            giving: 0,
+            taking: 0,
+            unreachable: 0,
             known: 0,
             wasted: 0,
             hash_fails: 0,

@@ -47,6 +47,8 @@ pub struct FrontOptions {
     pub per_address: usize,
     /// The field that holds the asker's address when a proxy on this machine or network asks; empty: none.
     pub real_ip_header: String,
+    /// Nothing but HTTP is spoken here.
+    pub http_only: bool,
 }
 
 /// What became of a connection when it was listened to.
@@ -101,7 +103,7 @@ impl Front {
             }
             *count += 1;
         }
-        self.guests.insert(conn, Guest::new(remote, now));
+        self.guests.insert(conn, Guest::new(remote, self.options.http_only, now));
         self.sweep.get_or_insert(now + SWEEP);
         true
     }

@@ -3,9 +3,11 @@
 
 pub mod bans;
 mod begin;
+mod control;
 mod datagrams;
 mod deal;
 mod dht;
+mod end;
 mod front;
 mod greetings;
 mod hand;
@@ -31,7 +33,7 @@ use self::places::Places;
 use self::questions::Questions;
 pub use self::server::Server;
 use self::work::Work;
-use crate::base::limits::{READ_LEN, STOP_TIMEOUT};
+use crate::base::limits::READ_LEN;
 use crate::base::{ConnId, InfoHash, JobId, PeerId, Pool, Span, StoreId, Time, TorrentId};
 use crate::dht::Dht;
 use crate::lsd::Lsd;
@@ -79,6 +81,8 @@ pub struct Node {
     remembered: Option<Bans>,
     bans: BanKeeper,
     watch: Option<(Span, Time)>,
+    /// Torrents that were told to end, and when they are looked at again.
+    leaving: BTreeMap<TorrentId, Time>,
     /// Set by `Stop`: the end at the latest.
     stop_by: Option<Time>,
     is_stopped: bool,
@@ -108,6 +112,7 @@ impl Node {
             remembered: None,
             bans: BanKeeper::default(),
             watch: None,
+            leaving: BTreeMap::new(),
             stop_by: None,
             is_stopped: false,
         }
@@ -198,6 +203,7 @@ impl Node {
                 None
             }
             Completion::Shelved { .. } | Completion::Recalled { .. } | Completion::FileLoaded { .. } => None,
+            Completion::Space { .. } | Completion::Done { .. } => None,
         };
         if let Some(id) = id {
             self.hand(id, now, Input::Completed(completion), out);
@@ -240,6 +246,8 @@ impl Node {
                 self.hand_member(now, Input::Note(Note::Listening { port }), out);
             }
             Note::Ask(_) => self.hand_member(now, Input::Note(note), out),
+            Note::Remove { torrent } => self.leave(torrent, now, out),
+            Note::Reannounce { torrent } => self.ask(torrent, now, out, |swarm, _| swarm.reannounce(now)),
             Note::Access(_) => self.with_server(now, out, |server, out| server.sites.tell(note, now, out)),
             _ => {}
         }
@@ -285,33 +293,6 @@ impl Node {
         self.fill_rows(before, out);
     }
 
-    fn stop(&mut self, now: Time, out: &mut Outbox) {
-        self.stop_by.get_or_insert(now + STOP_TIMEOUT);
-        for conn in self.lobby.clear() {
-            self.turn_away(conn, out);
-        }
-        self.with_server(now, out, |server, out| server.stop(now, out));
-        self.hand_all(|| Input::Stop, now, out);
-        self.hand_dht(now, Input::Stop, out);
-        self.hand_member(now, Input::Stop, out);
-    }
-
-    /// Tells once that everything is saved, or that time is up.
-    fn end_if_stopped(&mut self, now: Time, out: &mut Outbox) {
-        let Some(by) = self.stop_by else {
-            return;
-        };
-        self.bans.save(now, out);
-        let is_served = self.server.as_ref().is_none_or(|server| server.is_stopped());
-        let is_dht_over = self.dht.as_ref().is_none_or(Dht::is_stopped);
-        let are_saved = is_served && is_dht_over && self.bans.is_quiet();
-        let is_over = now >= by || (are_saved && self.torrents.values().all(Work::is_stopped));
-        if is_over && !std::mem::replace(&mut self.is_stopped, true) {
-            self.tell_rows(now, out);
-            out.tell(Note::Stopped);
-        }
-    }
-
     /// For the simulator's proof of itself only: breaks something on purpose.
     #[doc(hidden)]
     pub fn plant(&mut self, bug: &str) {
@@ -336,6 +317,7 @@ fn store_owner(store: StoreId) -> TorrentId {
 
 impl Machine for Node {
     fn handle(&mut self, now: Time, input: Input<'_>, out: &mut Outbox) {
+        let before = out.commands.len();
         match input {
             Input::Accepted { conn, remote } => {
                 if self.stop_by.is_some() {
@@ -373,6 +355,8 @@ impl Machine for Node {
                     self.hand_groups(now, input, out);
                 }
             }
+            Input::Called { conn, remote } if self.stop_by.is_none() => self.enter_control(conn, remote, now, out),
+            Input::Called { conn, .. } => out.close(conn),
             // Between machines, never from the driver.
             Input::Request { .. } => {}
             Input::Datagram { from, bytes } => self.datagram(from, bytes, now, out),
@@ -387,6 +371,8 @@ impl Machine for Node {
             self.hand_all(|| Input::Note(Note::Banned), now, out);
         }
         self.deal(now, out);
+        self.see_leavers_off(now, out);
+        self.tell_control(before, now, out);
         self.end_if_stopped(now, out);
     }
 
@@ -398,14 +384,16 @@ impl Machine for Node {
         let watch = self.watch.map(|(_, due)| due);
         let server = self.server.as_ref().and_then(|server| server.next_deadline());
         let own = [self.lobby.next_deadline(), self.places.next_deadline(), self.next_turn_at];
+        let leaving = self.leaving.values().min().copied();
         let machines = [self.bans.next_deadline(), self.dht_deadline(), self.lsd_deadline(), self.member_deadline()];
-        let waits = own.into_iter().chain(machines).chain([self.stop_by]);
+        let waits = own.into_iter().chain(machines).chain([leaving, self.stop_by]);
         [swarms, watch, server].into_iter().chain(waits).flatten().min()
     }
 
     fn accepts(&self, now: Time) -> bool {
         // A server's callers want other things than places with torrents.
-        self.server.is_some() || (self.places.may_call(now) && self.lobby.accepts(now))
+        self.server.as_ref().is_some_and(|server| !server.is_control())
+            || (self.places.may_call(now) && self.lobby.accepts(now))
     }
 
     fn appetite(&self, conn: ConnId, pool: &Pool) -> usize {

@@ -5,11 +5,14 @@ use std::net::SocketAddr;
 use super::front::{Became, Front, FrontOptions};
 use super::sites::Sites;
 use super::{Node, Owner};
+use crate::base::access::Access;
+use crate::base::keyed::Secret;
 use crate::base::{ConnId, Time};
-use crate::groups::Groups;
+use crate::groups::{self, Groups};
 use crate::index::Index;
 use crate::machine::{Command, Input, Machine, Note, Outbox};
-use crate::tracker::Tracker;
+use crate::remote::Remote;
+use crate::tracker::{self, Tracker};
 
 /// What a process that serves has besides its swarms.
 #[derive(Debug)]
@@ -27,12 +30,29 @@ impl Server {
     /// The doors are open at this port.
     pub(super) fn start(&mut self, port: u16, now: Time, out: &mut Outbox) {
         self.sites.start(port, now, out);
-        self.groups.handle(now, Input::Note(Note::Listening { port }), out);
+        if !self.is_control() {
+            self.groups.handle(now, Input::Note(Note::Listening { port }), out);
+        }
     }
 
     /// Nothing is left to save.
     pub(super) fn is_stopped(&self) -> bool {
-        self.sites.is_stopped() && self.groups.is_stopped()
+        self.sites.is_stopped() && (self.is_control() || self.groups.is_stopped())
+    }
+
+    /// The remote control of a daemon, at a door of its own; peers come in by the others.
+    pub fn control(options: FrontOptions, remote: Remote) -> Server {
+        // Nobody reaches these: all paths are the remote control's, and nothing but HTTP is spoken.
+        let tracker = Tracker::new(tracker::Options::default(), Access::default(), Secret(0, 0));
+        let groups = Groups::new(groups::Options::new(Secret(0, 0)));
+        let mut server = Server::new(options, tracker, Index::default(), groups);
+        server.sites.remote = Some(Box::new(remote));
+        server
+    }
+
+    /// It answers requests, and everything else is the peers'.
+    pub fn is_control(&self) -> bool {
+        self.sites.remote.is_some()
     }
 
     pub(super) fn next_deadline(&self) -> Option<Time> {
@@ -70,12 +90,25 @@ impl Node {
     /// Somebody comes in by the front door; false where there is none.
     pub(super) fn enter_server(&mut self, conn: ConnId, remote: SocketAddr, now: Time, out: &mut Outbox) -> bool {
         let Some(server) = &mut self.server else { return false };
+        if server.is_control() {
+            return false;
+        }
         if server.front.enter(conn, remote, now) {
             self.owners.insert(conn, Owner::Server);
         } else {
             out.close(conn);
         }
         true
+    }
+
+    /// Somebody comes in by the door of the remote control.
+    pub(super) fn enter_control(&mut self, conn: ConnId, remote: SocketAddr, now: Time, out: &mut Outbox) {
+        let is_in = self.server.as_mut().is_some_and(|server| server.front.enter(conn, remote, now));
+        if is_in {
+            self.owners.insert(conn, Owner::Server);
+        } else {
+            out.close(conn);
+        }
     }
 
     /// Bytes of a guest; one that turns out to be a peer goes to the lobby with what it said.
@@ -124,7 +157,7 @@ impl Node {
 
     /// A question to our tracker.
     pub(super) fn asked_by_datagram(&mut self, from: SocketAddr, bytes: &[u8], now: Time, out: &mut Outbox) {
-        if let Some(server) = &mut self.server {
+        if let Some(server) = self.server.as_mut().filter(|server| !server.is_control()) {
             let before = out.commands.len();
             server.sites.datagram(from, bytes, now, out);
             server.carry_notes(before, now, out);
@@ -138,12 +171,16 @@ impl Node {
         act(server, out);
         server.carry_notes(before, now, out);
         server.front.answers(before, now, &mut server.sites, out);
+        let is_control = server.is_control();
         for command in &out.commands[before..] {
             if let Command::Close { conn } = command
                 && self.owners.remove(conn) == Some(Owner::Groups)
             {
                 server.front.left(*conn);
             }
+        }
+        if is_control {
+            self.serve_remote(before, now, out);
         }
     }
 }

@@ -11,6 +11,7 @@ use super::numbers;
 use crate::base::{ConnId, InfoHash, JobId, Time};
 use crate::index::{self, Index};
 use crate::machine::{Command, Completion, Input, Machine, Note, Outbox};
+use crate::remote::Remote;
 use crate::tracker::Tracker;
 use crate::wire::http::{Head, Method, Reply, Request};
 
@@ -21,6 +22,7 @@ enum Owner {
     House,
     Index,
     Tracker,
+    Remote,
     /// Says what it was told, for tests of the front.
     #[cfg(test)]
     Echo,
@@ -34,6 +36,8 @@ enum Owner {
 pub struct Sites {
     pub tracker: Tracker,
     pub index: Index,
+    /// The remote control of a daemon; where there is one, everything is asked of it alone.
+    pub remote: Option<Box<Remote>>,
     /// Who waits for a job.
     jobs: BTreeMap<JobId, Owner>,
     /// Connections and requests, as last told by the front.
@@ -44,11 +48,12 @@ pub struct Sites {
 
 impl Sites {
     pub fn new(tracker: Tracker, index: Index) -> Sites {
-        Sites { tracker, index, jobs: BTreeMap::new(), traffic: (0, 0), talk: (0, 0, 0) }
+        Sites { tracker, index, remote: None, jobs: BTreeMap::new(), traffic: (0, 0), talk: (0, 0, 0) }
     }
 
-    fn owner(path: &str) -> Option<Owner> {
+    fn owner(&self, path: &str) -> Option<Owner> {
         match path {
+            _ if self.remote.is_some() => Some(Owner::Remote),
             "/health" | "/stats" | "/metrics" => Some(Owner::House),
             #[cfg(test)]
             "/echo" => Some(Owner::Echo),
@@ -61,8 +66,9 @@ impl Sites {
     }
 
     /// The longest body that may come with this request; None where none is wanted.
-    pub fn body_max(&self, head: &Head<'_>) -> Option<usize> {
-        match Sites::owner(head.path)? {
+    pub fn body_max(&self, head: &Head<'_>, from: SocketAddr, now: Time) -> Option<usize> {
+        match self.owner(head.path)? {
+            Owner::Remote => self.remote.as_ref()?.body_max(head, from, now),
             Owner::House | Owner::Tracker => None,
             Owner::Index => self.index.body_max(head),
             #[cfg(test)]
@@ -73,8 +79,9 @@ impl Sites {
     /// Hands a request to whom it is for.
     pub fn ask(&mut self, conn: ConnId, request: &Request<'_>, now: Time, out: &mut Outbox) {
         let before = out.commands.len();
-        let owner = Sites::owner(request.head.path);
+        let owner = self.owner(request.head.path);
         match owner {
+            Some(Owner::Remote) => self.with_remote(|remote| remote.ask(conn, request, now, out)),
             Some(Owner::Tracker) => self.tracker.handle(now, Input::Request { conn, request }, out),
             Some(Owner::Index) => self.index.ask(conn, request, &Counted(&self.tracker), now, out),
             Some(Owner::House) => out.push(Command::Answer { conn, reply: self.house(request, now) }),
@@ -110,9 +117,27 @@ impl Sites {
         self.note_jobs(Owner::Tracker, before, out);
     }
 
+    fn with_remote(&mut self, act: impl FnOnce(&mut Remote)) {
+        if let Some(remote) = &mut self.remote {
+            act(remote);
+        }
+    }
+
+    /// Lets the remote control do something.
+    pub fn hand_remote(&mut self, out: &mut Outbox, act: impl FnOnce(&mut Remote, &mut Outbox)) {
+        let before = out.commands.len();
+        if let Some(remote) = &mut self.remote {
+            act(remote, out);
+            self.note_jobs(Owner::Remote, before, out);
+        }
+    }
+
     /// The doors are open at this port.
     pub fn start(&mut self, port: u16, now: Time, out: &mut Outbox) {
-        self.tell(Note::Listening { port }, now, out);
+        match &self.remote {
+            Some(_) => self.hand_remote(out, |remote, out| remote.note(&Note::Listening { port }, now, out)),
+            None => self.tell(Note::Listening { port }, now, out),
+        }
     }
 
     /// Somebody says something to the machine it is for.
@@ -136,6 +161,7 @@ impl Sites {
         match owner {
             Owner::Tracker => self.tracker.handle(now, Input::Completed(completion), out),
             Owner::Index => _ = self.index.completed(completion, out),
+            Owner::Remote => self.with_remote(|remote| remote.completed(completion, now, out)),
             Owner::House => {}
             #[cfg(test)]
             Owner::Echo | Owner::Later => {}
@@ -144,7 +170,8 @@ impl Sites {
     }
 
     pub fn next_deadline(&self) -> Option<Time> {
-        self.tracker.next_deadline()
+        let remote = self.remote.as_ref().and_then(|remote| remote.next_deadline());
+        [remote, self.tracker.next_deadline()].into_iter().flatten().min()
     }
 
     pub fn on_deadline(&mut self, now: Time, out: &mut Outbox) {
@@ -154,16 +181,18 @@ impl Sites {
     }
 
     pub fn stop(&mut self, now: Time, out: &mut Outbox) {
+        self.with_remote(Remote::stop);
         self.hand(now, Input::Stop, out);
     }
 
     pub fn is_stopped(&self) -> bool {
-        self.tracker.is_stopped()
+        self.tracker.is_stopped() && self.remote.as_ref().is_none_or(|remote| remote.is_stopped())
     }
 
     pub fn check(&self) {
         self.tracker.check();
         self.index.check();
+        self.remote.iter().for_each(|remote| remote.check());
     }
 
     fn house(&self, request: &Request<'_>, now: Time) -> Reply {

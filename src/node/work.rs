@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use crate::base::{ConnId, InfoHash, Pool, Time};
-use crate::machine::{Input, Machine, Outbox, RateLimits};
+use crate::base::{Bitfield, ConnId, InfoHash, Pool, Time};
+use crate::machine::{Input, Machine, Outbox, PeerRow, RateLimits, Row, TrackerRow};
 use crate::swarm::{Handover, Seeker, Swarm};
 
 pub enum Work {
@@ -81,6 +81,46 @@ impl Work {
         match self {
             Work::Search(seeker) => seeker.tell_row(out),
             Work::Swarm(swarm) => swarm.tell_row(now, out),
+        }
+    }
+
+    /// How it stands.
+    pub fn row(&mut self, now: Time) -> Row {
+        match self {
+            Work::Search(seeker) => seeker.row(),
+            Work::Swarm(swarm) => swarm.row(now),
+        }
+    }
+
+    /// Its connected peers.
+    pub fn peer_rows(&mut self, now: Time) -> Vec<PeerRow> {
+        match self {
+            Work::Search(_) => Vec::new(),
+            Work::Swarm(swarm) => swarm.peer_rows(now),
+        }
+    }
+
+    /// Its trackers.
+    pub fn tracker_rows(&self) -> Vec<TrackerRow> {
+        match self {
+            Work::Search(seeker) => seeker.tracker_rows(),
+            Work::Swarm(swarm) => swarm.tracker_rows(),
+        }
+    }
+
+    /// Pieces that are verified; None before it is known what there is.
+    pub fn have(&self) -> Option<&Bitfield> {
+        match self {
+            Work::Search(_) => None,
+            Work::Swarm(swarm) => Some(swarm.have()),
+        }
+    }
+
+    /// Its trackers are asked for peers as early as they allow.
+    pub fn reannounce(&mut self, now: Time) {
+        match self {
+            Work::Search(seeker) => seeker.reannounce(now),
+            Work::Swarm(swarm) => swarm.reannounce(now),
         }
     }
 

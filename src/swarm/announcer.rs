@@ -13,6 +13,7 @@ mod exchange;
 mod facts;
 mod flight;
 mod goodbye;
+mod rows;
 mod tier;
 mod tracker;
 
@@ -299,6 +300,7 @@ impl Announcer {
         let heard = outcome.heard;
         let was_silent = tracker.is_silent;
         let verdict = tracker.answered(now, event, outcome, rng);
+        tracker.remember(now, &verdict);
         let is_stopping = matches!(self.phase, Phase::Stopping { .. });
         if event == Event::Stopped {
             tracker.said_goodbye(now, heard, was_silent);

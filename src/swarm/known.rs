@@ -246,6 +246,11 @@ impl Known {
         self.entries.contains_key(&address)
     }
 
+    /// Who named this address.
+    pub fn source(&self, address: SocketAddr) -> Option<Source> {
+        self.entries.get(&address).map(|entry| entry.source)
+    }
+
     /// Addresses waiting to be dialled.
     pub fn idle_count(&self) -> usize {
         self.due.len()

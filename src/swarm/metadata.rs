@@ -40,7 +40,7 @@ pub struct Seeker {
     us: Us,
     id: TorrentId,
     info_hash: InfoHash,
-    contacts: Contacts,
+    pub(super) contacts: Contacts,
     blame: Blame,
     banned_count: u32,
     fault_count: u32,
@@ -152,7 +152,8 @@ impl Seeker {
         out.tell(Note::Row(Box::new(self.row())));
     }
 
-    fn row(&self) -> Row {
+    /// The search's state for people.
+    pub fn row(&self) -> Row {
         let (done, total) = self.assembly.as_ref().map_or((0, 0), Assembly::progress);
         Row {
             peers: self.peers.values().filter(|peer| peer.open().is_some()).count() as u32,
@@ -368,6 +369,7 @@ impl Machine for Seeker {
             | Input::Starving
             | Input::Local { .. }
             | Input::Piled { .. }
+            | Input::Called { .. }
             | Input::Request { .. } => {}
         }
         self.go_on(now, out);

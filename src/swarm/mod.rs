@@ -9,6 +9,7 @@ mod asking;
 pub mod blame;
 pub mod choker;
 mod contacts;
+mod detail;
 mod downloads;
 mod farewell;
 mod gossip;
@@ -284,6 +285,10 @@ impl Swarm {
                 | Completion::Resolved { .. }
                 | Completion::FileSaved { .. }
                 | Completion::FileLoaded { .. }
+                | Completion::Shelved { .. }
+                | Completion::Recalled { .. }
+                | Completion::Space { .. }
+                | Completion::Done { .. }
         );
         self.jobs_out -= u32::from(is_counted);
         let torrent = &mut self.torrent;
@@ -316,6 +321,7 @@ impl Swarm {
             | Completion::Saved { .. } => {}
             // Swarms keep nothing on shelves.
             Completion::Shelved { .. } | Completion::Recalled { .. } => {}
+            Completion::Space { .. } | Completion::Done { .. } => {}
             Completion::Fetched { id, result } => self.contacts.fetched(id, result, now, out),
             Completion::Resolved { id, result } => self.resolved(id, result, now, out),
             // Others'.
@@ -390,7 +396,11 @@ impl Machine for Swarm {
                 self.contacts.hear(&peers, source, reach, now);
             }
             Input::Note(Note::Banned) => self.cast_out(now, out),
-            Input::Note(_) | Input::Request { .. } | Input::Local { .. } | Input::Piled { .. } => {}
+            Input::Note(_)
+            | Input::Request { .. }
+            | Input::Local { .. }
+            | Input::Piled { .. }
+            | Input::Called { .. } => {}
         }
         self.settle(before, now, out);
     }

@@ -387,6 +387,13 @@ impl Picker {
         missing.map(|piece| u64::from(self.geometry.len_of(piece))).sum()
     }
 
+    /// Bytes of wanted pieces that are missing and that no connected peer has.
+    pub fn unreachable_len(&self) -> u64 {
+        let is_missing = |piece: &Piece| self.wanted.has(*piece) && !self.verified.has(*piece);
+        let pieces = self.geometry.pieces().filter(is_missing).filter(|piece| self.availability(*piece) == 0);
+        pieces.map(|piece| u64::from(self.geometry.len_of(piece))).sum()
+    }
+
     /// Invariants: the counters equal their recomputed sums; every wanted piece is in exactly one state.
     pub fn check(&self, availability: impl Fn(Piece) -> u32) {
         self.rarity.check();

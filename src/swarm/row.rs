@@ -10,6 +10,12 @@ impl Swarm {
     pub fn row(&mut self, now: Time) -> Row {
         let open = self.peers.values().filter(|peer| peer.is_open());
         let (peers, seeds) = open.fold((0, 0), |(p, s), peer| (p + 1, s + u32::from(peer.is_seed())));
+        let (mut giving, mut taking) = (0, 0);
+        for peer in self.peers.values_mut().filter(|peer| peer.is_open()) {
+            giving += u32::from(peer.down.rate.per_s(now) > 0);
+            taking += u32::from(peer.up.rate.per_s(now) > 0);
+        }
+        let unreachable = if seeds > 0 { 0 } else { self.torrent.picker.unreachable_len() };
         let torrent = &mut self.torrent;
         let (have_bytes, wanted_bytes) = torrent.picker.progress();
         let activity = match &torrent.phase {
@@ -37,6 +43,9 @@ impl Swarm {
             up_per_s: torrent.stats.up.per_s(now),
             peers,
             seeds,
+            giving,
+            taking,
+            unreachable,
             known: self.contacts.known.idle_count() as u32,
             wasted: torrent.stats.wasted,
             hash_fails: torrent.stats.hash_fails,

@@ -62,7 +62,7 @@ pub fn base64(bytes: &[u8]) -> String {
 }
 
 /// With or without padding; None for anything else than digits before it.
-fn base64_decode(text: &str) -> Option<Vec<u8>> {
+pub fn base64_decode(text: &str) -> Option<Vec<u8>> {
     let digits = text.trim_end_matches('=').as_bytes();
     if text.len() - digits.len() > 2 || digits.len() % 4 == 1 {
         return None;
@@ -71,13 +71,24 @@ fn base64_decode(text: &str) -> Option<Vec<u8>> {
     for part in digits.chunks(4) {
         let mut group = 0_u32;
         for digit in part {
-            let value = DIGITS.iter().position(|known| known == digit)?;
-            group = group << 6 | value as u32;
+            group = group << 6 | value_of(*digit)?;
         }
         group <<= 6 * (4 - part.len());
         bytes.extend_from_slice(&group.to_be_bytes()[1..part.len()]);
     }
     Some(bytes)
+}
+
+fn value_of(digit: u8) -> Option<u32> {
+    let value = match digit {
+        b'A'..=b'Z' => digit - b'A',
+        b'a'..=b'z' => digit - b'a' + 26,
+        b'0'..=b'9' => digit - b'0' + 52,
+        b'+' => 62,
+        b'/' => 63,
+        _ => return None,
+    };
+    Some(u32::from(value))
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ pub mod handshake;
 pub mod http;
 pub mod http_reply;
 pub mod irc;
+pub mod json;
 pub mod lsd;
 pub mod multipart;
 pub mod peer;

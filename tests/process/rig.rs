@@ -213,6 +213,10 @@ impl Running {
         self.line_after("listening on port ").trim().parse().expect("a port")
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn signal(&self, name: &str) {
         signal(self.child.id(), name);
     }

@@ -134,6 +134,9 @@ impl Disk {
             Job::Shelve { .. } | Job::Unshelve { .. } | Job::Recall { .. } => {
                 unreachable!("no machine here has a shelf")
             }
+            Job::ReadFile { .. } | Job::Space { .. } | Job::Erase { .. } => {
+                unreachable!("no machine here is remote-controlled")
+            }
             Job::LoadFile { id, .. } => vec![Completion::FileLoaded { id, result: Ok(None) }],
             Job::Fetch { .. } | Job::Resolve { .. } => unreachable!("not for the disk"),
         }

@@ -290,6 +290,11 @@ impl World {
             | Note::Limit { .. }
             | Note::Ask(_)
             | Note::Own(_)
+            | Note::Remove { .. }
+            | Note::Reannounce { .. }
+            | Note::Gone { .. }
+            | Note::Happened(_)
+            | Note::Close
             | Note::Banned => {
                 panic!("[notes] {note:?} from a node")
             }

@@ -34,6 +34,7 @@ impl Trace {
                 self.bytes(bytes);
             }
             Input::Completed(completion) => self.number(completion_kind(completion)),
+            Input::Called { conn, .. } => self.number(conn.0 + (9 << 40)),
             Input::Accepted { conn, .. } => self.number(conn.0 + (1 << 40)),
             Input::Connected { conn } => self.number(conn.0 + (2 << 40)),
             Input::Sent { conn, blocks, bytes, queued } => {
@@ -165,6 +166,8 @@ fn completion_kind(completion: &Completion) -> u64 {
         Completion::Shelved { id, .. } => 11 + (id.0 << 8),
         Completion::Recalled { id, .. } => 12 + (id.0 << 8),
         Completion::FileLoaded { id, .. } => 13 + (id.0 << 8),
+        Completion::Space { id, .. } => 14 + (id.0 << 8),
+        Completion::Done { id, .. } => 15 + (id.0 << 8),
     }
 }
 
@@ -190,5 +193,8 @@ fn job_kind(job: &Job) -> u64 {
         Job::Unshelve { id, .. } => 15 + (id.0 << 8),
         Job::Recall { id, .. } => 16 + (id.0 << 8),
         Job::LoadFile { id, .. } => 17 + (id.0 << 8),
+        Job::ReadFile { id, .. } => 18 + (id.0 << 8),
+        Job::Space { id, .. } => 19 + (id.0 << 8),
+        Job::Erase { id, .. } => 20 + (id.0 << 8),
     }
 }

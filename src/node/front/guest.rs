@@ -86,10 +86,10 @@ pub struct Guest {
 }
 
 impl Guest {
-    pub fn new(remote: SocketAddr, now: Time) -> Guest {
+    pub fn new(remote: SocketAddr, http_only: bool, now: Time) -> Guest {
         Guest {
             remote,
-            phase: Phase::Sniffing,
+            phase: if http_only { Phase::Head } else { Phase::Sniffing },
             since: now,
             buffer: Vec::new(),
             searched: 0,
@@ -227,7 +227,7 @@ impl Talk<'_> {
             Framing::Length(len) => Under::Length(usize::try_from(len).unwrap_or(usize::MAX)),
             Framing::Chunked => Under::Chunked(Chunked::default()),
         };
-        let Some(len_max) = self.sites.body_max(head) else {
+        let Some(len_max) = self.sites.body_max(head, self.remote(head), self.now) else {
             // Nobody wants a body there: who owns the path says so, and the body is not read.
             return self.ask(head, &[], false);
         };

@@ -6,7 +6,7 @@ use super::exchange::{Route, may_ask};
 use super::goodbye::STOP_RETRY;
 use crate::base::address::{self, Reach};
 use crate::base::{Span, Time};
-use crate::machine::{Fetched, Level};
+use crate::machine::{AnnounceState, Fetched, Level};
 use crate::wire::announce::{self, Event, Reply, RetryIn};
 use crate::wire::udp_tracker::TARGET_LEN;
 use crate::wire::url::{Scheme, Url};
@@ -48,6 +48,8 @@ pub(super) struct Tracker {
     pub id: Option<Vec<u8>>,
     /// How it was reached over UDP.
     pub route: Route,
+    /// How the last announce ended.
+    pub last: Option<AnnounceState>,
     /// The last trouble and the last warning, as told to people.
     trouble: Option<String>,
     warning: Option<String>,
@@ -132,6 +134,7 @@ impl Tracker {
             given_up: false,
             id: None,
             route: Route::default(),
+            last: None,
             trouble: None,
             warning: None,
         }
@@ -183,6 +186,23 @@ impl Tracker {
                 self.in_trouble(error, reach)
             }
         }
+    }
+
+    /// For people: how an announce ended.
+    pub fn remember(&mut self, at: Time, verdict: &Verdict) {
+        let has_worked = verdict.interval.is_some();
+        let before = self.last.unwrap_or_default();
+        let news = &verdict.news;
+        self.last = Some(match has_worked {
+            true => AnnounceState {
+                at,
+                has_worked,
+                peer_count: (news.peers.len() + news.hosts.len()) as u32,
+                seeds: news.complete,
+                leechers: news.incomplete,
+            },
+            false => AnnounceState { at, has_worked, ..before },
+        });
     }
 
     /// A `stopped` ended. Any answer will do, for a goodbye needs no thanks; the second silence in a row ends it too.

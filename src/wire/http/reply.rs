@@ -96,6 +96,7 @@ pub fn reason(status: u16) -> &'static str {
         200 => "OK",
         201 => "Created",
         204 => "No Content",
+        301 => "Moved Permanently",
         302 => "Found",
         303 => "See Other",
         304 => "Not Modified",

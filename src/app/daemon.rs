@@ -1,0 +1,294 @@
+//! `peerlink daemon`: the always-on client, driven over its remote control, until somebody says stop.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::exit::{Exit, Failure};
+use super::json::Object;
+use super::run::{self, identity, ways};
+use super::settings::{Environment, Origin, Settings, shown};
+use super::{bans, dht, values};
+use crate::base::address::{Reach, reach};
+use crate::base::limits;
+use crate::base::text::harmless;
+use crate::io::console::{Console, Stream};
+use crate::io::lock::Lock;
+use crate::io::reactor::{Ended, Handle, Next, Reactor};
+use crate::io::shelf::Shelf;
+use crate::io::signals::{self, Signal};
+use crate::lsd::Lsd;
+use crate::machine::{DiskError, DiskErrorKind, Event, Happened, Level, Note};
+use crate::node::{FrontOptions, Node, Server};
+use crate::remote::{self, RECORD_LEN, Remote, Session};
+use crate::wire::json::{Number, Value};
+
+/// The port of a remote control.
+const PORT: u16 = 9091;
+/// A run that was told to stop and has not by then is ended anyway: what is on disk is consistent at any moment.
+const STOP_LATEST: Duration = Duration::from_secs(3);
+/// Torrents that run at once, as far as jobs and descriptors are set aside for them.
+const RUNNING: usize = 64;
+
+/// Runs until a signal.
+///
+/// # Errors
+/// What keeps it from starting.
+pub fn run(settings: &Settings, environment: Environment<'_>, console: &Console) -> Result<Exit, Failure> {
+    let state_dir = settings.state_dir(environment)?;
+    let control = listens(settings)?;
+    let mut options = run::options(settings, state_dir.clone(), RUNNING)?;
+    options.control = control;
+    let _lock = lock(&state_dir)?;
+    let remote = restored(settings, &state_dir)?;
+    let (seed, key, peer_id) = identity()?;
+    let mut node = Node::new(peer_id, key).remember_bans(bans::read(&state_dir));
+    node.allow_connections(settings.count("max-connections").unwrap_or(limits::CONNECTIONS_MAX as u64) as usize);
+    if let Some(dht) = dht::node(settings, &state_dir)? {
+        node = node.with_dht(dht);
+    }
+    if ways(settings).lsd {
+        node = node.with_lsd(Lsd::new(seed));
+    }
+    let count = remote.count();
+    node.serve(Server::control(FrontOptions { http_only: true, ..FrontOptions::default() }, remote));
+    let reactor = Reactor::new(options).map_err(|e| Failure::new(Exit::Other, e.to_string()))?;
+    watch_signals(reactor.handle())?;
+    tell_ports(&reactor, settings, count, console);
+    match reactor.run(&mut node, &mut |note| hear(note, settings, console)) {
+        Ok(Ended::Saved) => Ok(Exit::Done),
+        Ok(Ended::Late) => {
+            log::warn!("not everything could be saved in time; some of it will be checked again");
+            Ok(Exit::Done)
+        }
+        Err(e) => Err(Failure::new(Exit::Other, format!("the loop ended: {e}"))),
+    }
+}
+
+/// Where the remote control listens. Whoever reaches it owns the daemon: beyond this machine only with a password.
+fn listens(settings: &Settings) -> Result<Vec<SocketAddr>, Failure> {
+    let text = settings.text("rpc").unwrap_or_default();
+    let named = match text.strip_prefix("localhost") {
+        Some(rest) => format!("127.0.0.1{rest}"),
+        None => text.to_string(),
+    };
+    let bad = || {
+        Failure::usage(format!("--rpc {}: a daemon listens at an address such as 127.0.0.1:{PORT}", harmless(text)))
+    };
+    let (ip, port) = values::bind(&named).map_err(|_| bad())?;
+    let port = port.unwrap_or(PORT);
+    if reach(ip) != Reach::Loopback && settings.text("rpc-password").is_none() {
+        let why = "others can reach this address, so it needs a --rpc-password (and a --rpc-user)";
+        return Err(Failure::usage(format!("--rpc {}: {why}", harmless(text))));
+    }
+    let everywhere = ip == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+    let v4 = everywhere.then(|| SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port));
+    Ok([Some(SocketAddr::new(ip, port)), v4].into_iter().flatten().collect())
+}
+
+/// One daemon for each state folder.
+fn lock(state_dir: &Path) -> Result<Lock, Failure> {
+    Lock::take(&state_dir.join("daemon.lock")).map_err(|error| match error.kind {
+        DiskErrorKind::Locked => {
+            let text = "a daemon runs already with this state folder; `peerlink status` asks it, and another one needs \
+                        its own --state-dir";
+            Failure::new(Exit::Other, text)
+        }
+        _ => failed(&error),
+    })
+}
+
+fn failed(error: &DiskError) -> Failure {
+    Failure::new(Exit::of_disk(error.kind), harmless(&error.text))
+}
+
+/// The remote control with everything that earlier runs knew.
+fn restored(settings: &Settings, state_dir: &Path) -> Result<Remote, Failure> {
+    let mut random = [0; 24];
+    getrandom::fill(&mut random).map_err(|e| Failure::new(Exit::Other, format!("no random numbers: {e}")))?;
+    let mut remote = Remote::new(remote::Options {
+        user: settings.text("rpc-user").unwrap_or_default().to_string(),
+        password: settings.text("rpc-password").map(str::to_string),
+        hosts: settings.list("rpc-host").to_vec(),
+        session_id: random.iter().map(|byte| format!("{byte:02x}")).collect(),
+        version: env!("CARGO_PKG_VERSION").to_string(),
+        session: session(settings)?,
+        began_s: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+        ahead_s: 0,
+        state_dir: state_dir.to_string_lossy().into_owned(),
+        ways: ways(settings),
+        has_dht: !settings.switch("no-dht"),
+        announce_all: settings.switch("announce-all"),
+        prealloc: settings.text("prealloc") == Some("full"),
+        spares_lan: settings.switch("no-lan-limit"),
+        seed_time_s: settings.time("seed-time").map_or(0, |time| time.0 / 1_000_000),
+    });
+    let each = Shelf::of(state_dir, remote::SHELF).each(RECORD_LEN, |file| {
+        if !remote.restore(file.name, file.head) {
+            let path = state_dir.join(remote::SHELF).join(file.name);
+            log::warn!("{} is no record of a torrent, or damaged: left out", shown(&path));
+        }
+    });
+    each.map_err(|error| failed(&error))?;
+    Ok(remote)
+}
+
+/// The settings of the session as they are said: a flag, a variable or the file beats what the remote control set
+/// earlier, what nobody says is remembered.
+pub fn session(settings: &Settings) -> Result<Session, Failure> {
+    let mut session = Session::default();
+    for (name, value) in given(settings)? {
+        session.give(name, value);
+    }
+    Ok(session)
+}
+
+fn given(settings: &Settings) -> Result<Vec<(&'static str, Value)>, Failure> {
+    let mut given = Vec::new();
+    let is_said = |name: &str| settings.effective(name).origin != Origin::Default;
+    let count = |number: u64| Value::Number(Number::I64(i64::try_from(number).unwrap_or(i64::MAX)));
+    let dir = settings.path("dir")?.ok_or_else(|| Failure::usage("--dir: it is empty"))?;
+    let dir_text = dir.to_str().ok_or_else(|| Failure::usage("--dir: it is not UTF-8"))?;
+    given.push(("download-dir", Value::String(dir_text.into())));
+    for (flag, name, switch) in [
+        ("up-limit", "speed-limit-up", "speed-limit-up-enabled"),
+        ("down-limit", "speed-limit-down", "speed-limit-down-enabled"),
+    ] {
+        if is_said(flag) {
+            let rate = settings.size(flag).unwrap_or(0);
+            given.push((switch, Value::Bool(rate > 0)));
+            if rate > 0 {
+                given.push((name, count(rate.div_ceil(1000))));
+            }
+        }
+    }
+    if is_said("seed-ratio") {
+        let thousandths = settings.text("seed-ratio").and_then(|text| values::ratio(text).ok()).unwrap_or(0);
+        given.push(("seedRatioLimited", Value::Bool(thousandths > 0)));
+        given.push(("seedRatioLimit", Value::Number(Number::F64(thousandths as f64 / 1000.0))));
+    }
+    for (flag, name, switch) in [
+        ("max-downloads", "download-queue-size", "download-queue-enabled"),
+        ("max-seeds", "seed-queue-size", "seed-queue-enabled"),
+    ] {
+        if is_said(flag) {
+            let max = settings.count(flag).unwrap_or(0);
+            given.push((switch, Value::Bool(max > 0)));
+            given.push((name, count(max)));
+        }
+    }
+    if is_said("paused") {
+        given.push(("start-added-torrents", Value::Bool(!settings.switch("paused"))));
+    }
+    if is_said("max-peers") {
+        given.push(("peer-limit-per-torrent", count(settings.count("max-peers").unwrap_or(100))));
+    }
+    given.push(("peer-limit-global", count(settings.count("max-connections").unwrap_or(200))));
+    Ok(given)
+}
+
+fn tell_ports(reactor: &Reactor, settings: &Settings, count: usize, console: &Console) {
+    let (port, control) = (reactor.port(), reactor.control_port().unwrap_or(0));
+    if settings.switch("json") {
+        let object = Object::event("listening").number("port", port).number("rpc_port", control);
+        console.result(object.number("torrents", count as u64).line());
+        return;
+    }
+    if let Some(remark) = reactor.remark().filter(|_| !settings.switch("quiet")) {
+        console.line(Stream::Err, remark);
+    }
+    if !settings.switch("quiet") || settings.count("port") == Some(0) {
+        console.result(format!("listening on port {port}"));
+        console.result(format!("remote control at port {control}, with {count} torrents"));
+    }
+}
+
+/// What the loop tells.
+fn hear(note: Note, settings: &Settings, console: &Console) -> Next {
+    match note {
+        Note::Happened(happened) => tell(&happened, settings, console),
+        Note::Said { level: Level::Warning, text, .. } => log::warn!("{text}"),
+        Note::Said { text, .. } => log::info!("{text}"),
+        Note::Close => return Next::Stop,
+        _ => {}
+    }
+    Next::Go
+}
+
+fn tell(happened: &Happened, settings: &Settings, console: &Console) {
+    let (name, word) = (&happened.name, word(happened.event));
+    if settings.switch("json") {
+        let object = Object::event(word).number("id", happened.id).text("name", name);
+        let object = object.text("info_hash", &happened.info_hash.to_string()).text("error", &happened.error);
+        console.line(Stream::Out, object.line());
+    } else if happened.event == Event::Error {
+        log::warn!("{}: {}", harmless(name), harmless(&happened.error));
+    } else if !settings.switch("quiet") {
+        console.line(Stream::Out, format!("{word} {}", harmless(name)));
+    }
+}
+
+/// What happened, in one word.
+pub fn word(event: Event) -> &'static str {
+    match event {
+        Event::Added => "added",
+        Event::Done => "complete",
+        Event::Error => "error",
+    }
+}
+
+/// INT and TERM wind down, with a limit; the second one ends at once. HUP is heard, and nobody dies of it.
+fn watch_signals(handle: Handle) -> Result<(), Failure> {
+    let is_ending = Arc::new(AtomicBool::new(false));
+    let on_signal = move |signal: Signal| match signal {
+        Signal::HangUp => log::info!("nothing to read again yet"),
+        Signal::Interrupt | Signal::Terminate => {
+            if is_ending.swap(true, Ordering::Relaxed) {
+                std::process::exit(Exit::Other as i32);
+            }
+            handle.stop();
+            let late = || {
+                std::thread::sleep(STOP_LATEST);
+                std::process::exit(Exit::Done as i32);
+            };
+            let _ = std::thread::Builder::new().name("stop".into()).stack_size(64 * 1024).spawn(late);
+        }
+    };
+    signals::watch(on_signal).map_err(|why| Failure::new(Exit::Other, why))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::file::ConfigFile;
+    use crate::app::settings::Given;
+
+    fn settings(flags: &[(&str, &str)]) -> Settings {
+        let flags = flags.iter().map(|(name, value)| (name.to_string(), vec![value.to_string()])).collect();
+        Settings::resolve(&Given { flags }, &|_| None, &ConfigFile::default()).unwrap()
+    }
+
+    #[test]
+    fn strangers_need_a_password() {
+        let at = |flags: &[(&str, &str)]| listens(&settings(flags));
+        assert_eq!(at(&[]).unwrap(), ["127.0.0.1:9091".parse().unwrap()]);
+        assert_eq!(at(&[("rpc", "localhost:1")]).unwrap(), ["127.0.0.1:1".parse().unwrap()]);
+        assert_eq!(at(&[("rpc", "[::1]:0")]).unwrap(), ["[::1]:0".parse().unwrap()]);
+        for open in ["0.0.0.0:9091", "192.168.1.2:9091", "[::]:9091"] {
+            assert!(at(&[("rpc", open)]).unwrap_err().text.contains("--rpc-password"), "{open}");
+            assert!(at(&[("rpc", open), ("rpc-password", "x")]).is_ok(), "{open}");
+        }
+        assert_eq!(at(&[("rpc", "[::]:9091"), ("rpc-password", "x")]).unwrap().len(), 2);
+        assert!(at(&[("rpc", "box.lan:9091")]).is_err());
+    }
+
+    #[test]
+    fn limits_become_the_sessions() {
+        let session = session(&settings(&[("up-limit", "500K"), ("seed-ratio", "1.5"), ("max-seeds", "3")])).unwrap();
+        assert_eq!((session.limits(false), session.ratio("seedRatioLimit")), ((512_000, 0), 1.5));
+        assert!(session.switch("seedRatioLimited") && session.switch("seed-queue-enabled"));
+        assert_eq!((session.count("seed-queue-size"), session.count("download-queue-size")), (3, 5));
+    }
+}

@@ -1,0 +1,421 @@
+//! The daemon's torrents and their remote control: Transmission's RPC in its legacy form, by which people, pages and
+//! other programs add torrents, look how they stand, and say what becomes of them.
+//!
+//! A torrent here is a record ([`torrent::Torrent`]). It is worked on by a machine of its own as long as somebody
+//! wants it to run and the queue has a place for it ([`life`]); the hallway makes that machine when it is told
+//! [`Note::Add`], and ends it when it is told [`Note::Remove`]. Every change that an answer confirms is on disk before
+//! the answer leaves, so no crash takes it back.
+//!
+//! Requests come in by [`Remote::ask`]; those of them that are calls wait until [`Remote::work`], where the machines
+//! can be looked at.
+
+mod actions;
+mod add;
+mod call;
+mod client;
+mod facts;
+mod fields;
+mod gate;
+mod get;
+mod life;
+mod list;
+mod lists;
+mod page;
+mod queue;
+mod record;
+mod session;
+mod sessions;
+mod set;
+mod torrent;
+mod watch;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+
+use self::call::{Back, Call};
+pub use self::facts::Machines;
+use self::gate::{Gate, Way, armoured};
+use self::get::Listing;
+use self::list::List;
+pub use self::record::RECORD_LEN;
+pub use self::session::Session;
+use crate::base::{InfoHash, JobId, Span, Time};
+use crate::machine::{Command, Completion, Job, Note, OnShelf, Outbox, Ways};
+use crate::wire::http::{Head, Reply, Request};
+use crate::wire::json::{self, Value};
+
+/// The folder of records.
+pub const SHELF: &str = "daemon";
+/// The record of the session, among those of the torrents.
+const SESSION: &str = "session.json";
+/// The folder of .torrent files.
+const TORRENTS: &str = "torrents";
+/// Bytes of a call: the largest .torrent in base64, and what stands around it.
+const BODY_LEN: usize = crate::base::limits::TORRENT_LEN.div_ceil(3) * 4 + 64 * 1024;
+/// Records on their way to disk at once; the others follow.
+const SAVES_MAX: usize = 32;
+/// Calls waiting for their turn, each of its own connection.
+const CALLS_MAX: usize = 256;
+/// Between two looks at what is running.
+const TICK: Span = Span::secs(1);
+
+/// What the remote control is started with.
+#[derive(Debug)]
+pub struct Options {
+    pub user: String,
+    /// None: nobody has to say one.
+    pub password: Option<String>,
+    /// Names of this machine that are believed besides its addresses.
+    pub hosts: Vec<String>,
+    /// Random: what a page of another site cannot know.
+    pub session_id: String,
+    /// The program's, for people.
+    pub version: String,
+    /// Settings as they were said at the start; the rest is remembered.
+    pub session: Session,
+    /// Seconds since 1970 at [`Time::ZERO`], and what local time is ahead of that.
+    pub began_s: u64,
+    pub ahead_s: i64,
+    /// For people: where everything is remembered.
+    pub state_dir: String,
+    pub ways: Ways,
+    pub has_dht: bool,
+    /// Announce to every tracker, not only to the first of each tier that works.
+    pub announce_all: bool,
+    /// Reserve room for all wanted files before anything is downloaded.
+    pub prealloc: bool,
+    /// No limit holds for peers on this machine and in the local network.
+    pub spares_lan: bool,
+    /// Seconds that a complete torrent is shared, at most; 0: any number.
+    pub seed_time_s: u64,
+}
+
+/// What a job was started for.
+#[derive(Debug)]
+enum Errand {
+    /// Nobody waits for it; what could not be saved is saved again with the next change.
+    Save(Option<u32>),
+    /// A new torrent is saved: its caller is told.
+    Added { id: u32, back: Back },
+    /// A change is saved: its caller is told.
+    Confirm(Back),
+    /// The .torrent file of one that shall run.
+    Begin(u32),
+    /// The .torrent file of one of which more is asked than the record says.
+    List,
+    /// The .torrent file of one of which other files are wanted.
+    Choose(u32),
+    /// The .torrent file of one whose data shall go.
+    Doomed(u32),
+    /// The files of one that goes.
+    Erase(u32),
+    /// A .torrent file from the web or the disk.
+    Source(Box<add::Adding>),
+    /// Room on disk, for a caller.
+    Space(Back, String),
+    /// The same where downloads go, for everybody who asks.
+    Free,
+}
+
+/// How far the end is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Phase {
+    Running,
+    /// The machines wind down.
+    Stopping,
+    /// Records are being saved.
+    Saving,
+}
+
+/// The remote control.
+#[derive(Debug)]
+pub struct Remote {
+    options: Options,
+    gate: Gate,
+    session: Session,
+    list: List,
+    calls: VecDeque<Call>,
+    listings: VecDeque<Listing>,
+    jobs: BTreeMap<JobId, Errand>,
+    postponed: Vec<add::Postponed>,
+    /// Torrents that shall begin, in this order.
+    to_begin: VecDeque<u32>,
+    /// Who may run has to be thought over.
+    is_stale: bool,
+    /// The session's record is not as it should be.
+    is_session_dirty: bool,
+    totals: watch::Totals,
+    /// Free bytes where downloads go, as last seen.
+    free: u64,
+    /// The alternative limits as the schedule last said; None: before it said anything.
+    was_slow_time: Option<bool>,
+    /// The limits that the loop was last told.
+    told_limits: Option<(u64, u64)>,
+    port: u16,
+    next_tick: Option<Time>,
+    /// The last look, and the last time that the session was saved.
+    last_tick: Time,
+    saved_session: Time,
+    phase: Phase,
+}
+
+impl Remote {
+    pub fn new(options: Options) -> Remote {
+        let Options { user, password, hosts, session_id, .. } = &options;
+        let gate = Gate::new(user.clone(), password.clone(), hosts, session_id.clone());
+        Remote {
+            gate,
+            session: options.session.clone(),
+            options,
+            list: List::default(),
+            calls: VecDeque::new(),
+            listings: VecDeque::new(),
+            jobs: BTreeMap::new(),
+            postponed: Vec::new(),
+            to_begin: VecDeque::new(),
+            is_stale: true,
+            is_session_dirty: false,
+            totals: watch::Totals::default(),
+            free: 0,
+            was_slow_time: None,
+            told_limits: None,
+            port: 0,
+            next_tick: None,
+            last_tick: Time::ZERO,
+            saved_session: Time::ZERO,
+            phase: Phase::Running,
+        }
+    }
+
+    /// Takes over a record that an earlier run left. False where it is none.
+    pub fn restore(&mut self, name: &str, bytes: &[u8]) -> bool {
+        if name == SESSION {
+            let Some(Value::Object(remembered)) = json::read(bytes) else { return false };
+            self.session.restore(&remembered);
+            self.totals.restore(&remembered);
+            return true;
+        }
+        let Some(info_hash) = record::hash_of(name) else { return false };
+        let id = self.list.new_id();
+        let Some(torrent) = record::read(id, info_hash, bytes, &mut self.list) else { return false };
+        self.list.insert(torrent);
+        true
+    }
+
+    /// How many torrents there are.
+    pub fn count(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether this info hash is one of the torrents here.
+    pub fn has(&self, info_hash: InfoHash) -> bool {
+        self.list.by_hash(info_hash).is_some()
+    }
+
+    /// The longest body that may come with this request; None where none is wanted.
+    pub fn body_max(&self, head: &Head<'_>, from: SocketAddr, now: Time) -> Option<usize> {
+        self.gate.admits_body(head, from, now).then_some(BODY_LEN)
+    }
+
+    /// A request.
+    pub fn ask(&mut self, conn: crate::base::ConnId, request: &Request<'_>, now: Time, out: &mut Outbox) {
+        let reply = match self.gate.enter(&request.head, request.remote, now) {
+            Err(reply) => reply,
+            Ok(Way::Page(name)) => page::page(name),
+            Ok(Way::Rpc) if self.calls.len() >= CALLS_MAX => {
+                armoured(Reply::text(503, "Too many calls are waiting.").with("Retry-After", "1"))
+            }
+            Ok(Way::Rpc) => match Call::read(conn, request.body) {
+                Some(call) => return self.calls.push_back(call),
+                None => armoured(Reply::text(400, "The body is no call.")),
+            },
+        };
+        out.push(Command::Answer { conn, reply });
+    }
+
+    /// Whether [`Self::work`] has something to do.
+    pub fn has_work(&self, now: Time) -> bool {
+        let can_list = self.listings.iter().any(|listing| !listing.waits());
+        let can_begin = !self.to_begin.is_empty() && self.may_begin();
+        !self.calls.is_empty() || can_list || can_begin || self.is_stale || self.is_due(now)
+    }
+
+    /// What is left to do can wait until others had their turn.
+    pub fn is_tired(&self) -> bool {
+        self.calls.is_empty() && !self.is_stale
+    }
+
+    fn is_due(&self, now: Time) -> bool {
+        self.next_tick.is_some_and(|due| due <= now)
+    }
+
+    /// Answers calls, looks after what runs, and begins and ends torrents.
+    pub fn work(&mut self, machines: &mut dyn Machines, now: Time, out: &mut Outbox) {
+        if self.is_due(now) {
+            self.tick(machines, now, out);
+        }
+        while let Some(call) = self.calls.pop_front() {
+            self.answer(call, machines, now, out);
+        }
+        self.go_on_listing(machines, now, out);
+        if self.phase == Phase::Running {
+            if std::mem::take(&mut self.is_stale) {
+                self.plan(now, out);
+            }
+            self.begin_some(now, out);
+        }
+        self.save_dirty(out);
+        let is_running = self.list.iter().any(|torrent| torrent.machine().is_some());
+        if is_running || self.session.switch("alt-speed-time-enabled") {
+            self.next_tick.get_or_insert(now + TICK);
+        }
+    }
+
+    fn answer(&mut self, call: Call, machines: &mut dyn Machines, now: Time, out: &mut Outbox) {
+        match call.method.as_str() {
+            "torrent-get" => self.begin_listing(&call, now),
+            "torrent-add" => self.torrent_add(&call, now, out),
+            "torrent-set" => self.torrent_set(&call, now, out),
+            "session-get" => self.session_get(&call, out),
+            "session-set" => self.session_set(&call, now, out),
+            "session-stats" => self.session_stats(&call, machines, now, out),
+            "session-close" => {
+                call.back.succeed(out);
+                out.tell(Note::Close);
+            }
+            "free-space" => self.free_space(&call, out),
+            "" => call.back.fail("no method name", out),
+            _ => self.act(&call, now, out),
+        }
+    }
+
+    /// Another machine, or the application, says something.
+    pub fn note(&mut self, note: &Note, now: Time, out: &mut Outbox) {
+        match note {
+            Note::Listening { port } => {
+                self.port = *port;
+                self.list.settle();
+                self.look_for_room(out);
+                self.tell_limits(now, out);
+                self.next_tick = Some(now);
+            }
+            Note::Metadata { torrent, info } => self.on_metadata(*torrent, info, now, out),
+            Note::Complete { torrent } => self.on_complete(*torrent, now, out),
+            Note::Failed { torrent, error } => self.on_failed(*torrent, error, now, out),
+            Note::Gone { row } => self.on_gone(row, now, out),
+            _ => {}
+        }
+    }
+
+    /// A job ended that was started here.
+    pub fn completed(&mut self, completion: Completion, now: Time, out: &mut Outbox) {
+        let Some(errand) = completion.id().and_then(|id| self.jobs.remove(&id)) else { return };
+        match (errand, completion) {
+            (Errand::Save(id), Completion::Shelved { result: Err(error), .. }) => {
+                log::warn!("{}; tried again with the next change", error.text);
+                if let Some(torrent) = id.and_then(|id| self.list.get_mut(id)) {
+                    torrent.is_unsaved = true;
+                }
+            }
+            (Errand::Confirm(back), Completion::Shelved { result, .. }) => match result {
+                Ok(()) => back.succeed(out),
+                Err(error) => back.fail(&format!("couldn't save: {}", error.text), out),
+            },
+            (Errand::Added { id, back }, Completion::Shelved { result, .. }) => {
+                self.on_added(id, back, result, now, out);
+            }
+            (Errand::Begin(id), Completion::Recalled { result, .. }) => self.on_read(id, result, now, out),
+            (Errand::List, Completion::Recalled { id, result }) => self.on_listed(id, result),
+            (Errand::Choose(id), Completion::Recalled { result, .. }) => self.on_chosen(id, result),
+            (Errand::Doomed(id), Completion::Recalled { result, .. }) => self.erase(id, result.ok(), out),
+            (Errand::Erase(id), Completion::Done { result, .. }) => self.on_erased(id, result, now, out),
+            (Errand::Save(_), _) => self.save_dirty(out),
+            (Errand::Source(adding), completion) => self.on_source(*adding, completion, now, out),
+            (Errand::Space(back, path), Completion::Space { result, .. }) => {
+                sessions::tell_space(back, &path, result, out)
+            }
+            (Errand::Free, Completion::Space { result, .. }) => self.free = result.map_or(0, |(free, _)| free),
+            _ => {}
+        }
+    }
+
+    pub fn next_deadline(&self) -> Option<Time> {
+        if self.has_work(Time::ZERO) { Some(Time::ZERO) } else { self.next_tick }
+    }
+
+    /// No torrent begins any more.
+    pub fn stop(&mut self) {
+        if self.phase == Phase::Running {
+            self.phase = Phase::Stopping;
+            self.calls.clear();
+            self.listings.clear();
+        }
+    }
+
+    /// Every machine has ended: what they said at the end is saved.
+    pub fn save_last(&mut self, machines: &mut dyn Machines, now: Time, out: &mut Outbox) {
+        if self.phase != Phase::Stopping {
+            return;
+        }
+        self.phase = Phase::Saving;
+        self.look_at_all(machines, now, true);
+        self.is_session_dirty = true;
+        self.save_dirty(out);
+    }
+
+    /// Everything is saved.
+    pub fn is_stopped(&self) -> bool {
+        self.phase == Phase::Saving && !self.jobs.values().any(|errand| matches!(errand, Errand::Save(_)))
+    }
+
+    /// Saves the records that are not as they should be.
+    fn save_dirty(&mut self, out: &mut Outbox) {
+        let dirty = self.list.iter().filter(|torrent| torrent.is_dirty && !torrent.is_new);
+        let under_way = self.jobs.values().filter(|errand| matches!(errand, Errand::Save(Some(_)))).count();
+        let room = if self.phase == Phase::Saving { usize::MAX } else { SAVES_MAX.saturating_sub(under_way) };
+        let ids: Vec<u32> = dirty.map(|torrent| torrent.id).take(room).collect();
+        for id in ids {
+            self.save(id, Errand::Save(Some(id)), out);
+        }
+        if std::mem::take(&mut self.is_session_dirty) {
+            let mut text = String::new();
+            let mut object = json::Writer::begin(&mut text);
+            self.session.remember(&mut object);
+            self.totals.remember(&mut object);
+            object.end();
+            self.shelve(SHELF, SESSION.to_string(), text.into_bytes(), Errand::Save(None), out);
+        }
+    }
+
+    /// Saves a torrent's record.
+    fn save(&mut self, id: u32, errand: Errand, out: &mut Outbox) {
+        let Some(torrent) = self.list.get_mut(id) else { return };
+        (torrent.is_dirty, torrent.is_unsaved) = (false, false);
+        let (name, bytes) = (record::file_name(torrent.info_hash), record::write(torrent));
+        self.shelve(SHELF, name, bytes, errand, out);
+    }
+
+    fn shelve(&mut self, shelf: &'static str, name: String, bytes: Vec<u8>, errand: Errand, out: &mut Outbox) {
+        let id = out.new_job();
+        self.jobs.insert(id, errand);
+        out.job(Job::Shelve { id, file: OnShelf { shelf, name }, bytes });
+    }
+
+    /// Reads a torrent's .torrent file.
+    fn recall(&mut self, info_hash: InfoHash, errand: Errand, out: &mut Outbox) -> JobId {
+        let id = out.new_job();
+        self.jobs.insert(id, errand);
+        let file = OnShelf { shelf: TORRENTS, name: format!("{info_hash}.torrent") };
+        out.job(Job::Recall { id, file, len_max: crate::base::limits::METADATA_LEN + 1024 * 1024 });
+        id
+    }
+
+    /// Seconds since 1970.
+    fn wall_s(&self, now: Time) -> u64 {
+        self.options.began_s + now.0 / 1_000_000
+    }
+
+    pub fn check(&self) {
+        self.list.check();
+    }
+}
