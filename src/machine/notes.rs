@@ -137,6 +137,11 @@ pub enum Swarming {
     Leave,
 }
 
+impl Source {
+    /// How many there are; as numbers they count from 0.
+    pub const ALL: usize = Source::Person as usize + 1;
+}
+
 /// Ways to peers besides trackers, people and the DHT that a torrent may use. A private one (BEP 27) uses none,
 /// whatever is said here.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]

@@ -55,7 +55,7 @@ pub struct Known {
     /// Waiting to be dialled, in the order of [`Entry::turn`].
     due: BTreeSet<(Time, u64, SocketAddr)>,
     /// Addresses by source.
-    counts: [usize; 5],
+    counts: [usize; Source::ALL],
     /// Our address as others see it, as far as that is known.
     us: SocketAddr,
 }
@@ -63,7 +63,7 @@ pub struct Known {
 impl Default for Known {
     fn default() -> Known {
         let us = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0);
-        Known { entries: BTreeMap::new(), due: BTreeSet::new(), counts: [0; 5], us }
+        Known { entries: BTreeMap::new(), due: BTreeSet::new(), counts: [0; Source::ALL], us }
     }
 }
 
@@ -350,7 +350,7 @@ mod tests {
         for n in 2000..5000 {
             known.add(Time::ZERO, address(n), Source::Tracker);
         }
-        assert_eq!((known.entries.len(), known.counts), (KNOWN_MAX, [0, 0, 0, KNOWN_MAX, 0]));
+        assert_eq!((known.entries.len(), known.counts), (KNOWN_MAX, [0, 0, 0, 0, KNOWN_MAX, 0]));
         let mut ranks: Vec<u32> = (2000..5000).map(|n| priority(known.us, address(n))).collect();
         ranks.sort_unstable();
         assert!(known.entries.values().all(|entry| entry.rank >= ranks[1500]), "the better ones stay");
@@ -375,6 +375,6 @@ mod tests {
         assert_eq!(known.pop_due(Time::ZERO), Some(best));
         known.ended(Time::ZERO, best, Session::Useless);
         known.forget_gossip();
-        assert!(known.entries.is_empty() && known.due.is_empty() && known.counts == [0; 5]);
+        assert!(known.entries.is_empty() && known.due.is_empty() && known.counts == [0; Source::ALL]);
     }
 }

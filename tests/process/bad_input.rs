@@ -14,7 +14,7 @@ fn usage_mistakes() {
     let table: &[(&[&str], &str)] = &[
         (&[], "no command"),
         (&["frob"], "unknown command `frob`"),
-        (&["chat"], "later version"),
+        (&["chat", "--group"], "--group needs a value"),
         (&["get"], "nothing given"),
         (&["get", "--frob", "x"], "--frob"),
         (&["get", "good.torrent", "--dir"], "--dir needs a value"),
