@@ -29,9 +29,6 @@ const COMMANDS: [(&str, Command, &str); 20] = [
     ("config", Command::Config, "print the effective settings and where each came from"),
 ];
 
-/// Commands that come with later versions.
-const LATER: [&str; 2] = ["share", "tracker"];
-
 /// What the command line asks for.
 #[derive(Debug)]
 pub enum Asked {
@@ -63,10 +60,7 @@ pub fn parse(words: &[String]) -> Result<Asked, Failure> {
         (name, _) => (name.to_string(), others),
     };
     let Some((_, command, _)) = COMMANDS.iter().find(|(known, ..)| *known == name) else {
-        return Err(Failure::usage(match LATER.contains(&name.as_str()) {
-            true => format!("`peerlink {name}` comes with a later version (`peerlink --help` lists what works)"),
-            false => format!("unknown command `{name}` (`peerlink --help` lists them)"),
-        }));
+        return Err(Failure::usage(format!("unknown command `{name}` (`peerlink --help` lists them)")));
     };
     let rewritten = argv::rewrite(&name, &command.flags(), &others)?;
     if rewritten.help {
@@ -218,11 +212,10 @@ mod tests {
     #[test]
     fn mistakes_get_one_line() {
         for line in
-            ["", "frob", "daemon", "chat x", "get", "get --frob x", "show a b", "config x", "-x get a", "--frob"]
+            ["", "frob", "daemon x", "chat x", "get", "get --frob x", "show a b", "config x", "-x get a", "--frob"]
         {
             let failure = asked(line).unwrap_err();
             assert!(!failure.text.contains('\n') && failure.text.len() > 10, "{line}: {}", failure.text);
         }
-        assert!(asked("share").unwrap_err().text.contains("later"));
     }
 }
