@@ -7,13 +7,15 @@ use super::announcer::{Announcer, Facts, News};
 use super::known::{Known, Source};
 use super::seek::Seek;
 use crate::base::address::{Reach, may_dial};
-use crate::base::{InfoHash, JobId, Time, TorrentId};
+use crate::base::{InfoHash, JobId, Span, Time, TorrentId};
 use crate::machine::{Closed, Fetched, Job, Level, Note, Outbox};
 
 /// Addresses believed of one name.
 const ADDRESSES_PER_NAME: usize = 8;
 /// Names looked up of one tracker reply.
 const NAMES_PER_REPLY: usize = 16;
+/// Who hangs up so soon may have met us twice, and ended both connections (libtorrent 2, where both sides dial at once).
+const BRIEF: Span = Span::secs(1);
 
 pub struct Contacts {
     torrent: TorrentId,
@@ -101,12 +103,13 @@ impl Contacts {
         }
     }
 
-    /// A connection is lost that was `dialled`; `has_answered`: with a handshake. Before [`Known::ended`], for what the
-    /// other side is not to blame for.
-    pub fn lost(&mut self, now: Time, dialled: Option<SocketAddr>, reason: Closed, has_answered: bool) {
+    /// A connection is lost that was `dialled`; `greeted`: when handshakes were exchanged. Before [`Known::ended`], for
+    /// what the other side is not to blame for.
+    pub fn lost(&mut self, now: Time, dialled: Option<SocketAddr>, reason: Closed, greeted: Option<Time>) {
+        let is_brief = greeted.is_none_or(|greeted| now.since(greeted) < BRIEF);
         match (dialled, reason) {
             (Some(address), Closed::NoDescriptor) => self.known.put_back(now, address),
-            (Some(address), Closed::ByPeer | Closed::Error) if !has_answered => self.known.shut_out(now, address),
+            (Some(address), Closed::ByPeer | Closed::Error) if is_brief => self.known.shut_out(now, address),
             _ => {}
         }
     }

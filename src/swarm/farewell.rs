@@ -4,7 +4,7 @@ use super::Swarm;
 use super::known::Session;
 use super::peer::{Fault, Peer};
 use super::torrent::Later;
-use crate::base::{ConnId, Time};
+use crate::base::{ConnId, PeerId, Time};
 use crate::machine::Outbox;
 use crate::storage::{Bans, Suspect};
 
@@ -13,6 +13,8 @@ use crate::storage::{Bans, Suspect};
 pub(super) enum Ending {
     /// Neither side is to blame.
     OfItself,
+    /// It is connected to us already, or thinks so.
+    Double,
     /// It kept us waiting for what it owed.
     Late,
     /// It broke the rules.
@@ -42,6 +44,12 @@ pub(super) fn welcome(bans: &Bans, now: Time, suspect: Suspect) -> Result<(), Fa
     Ok(())
 }
 
+/// Whether the newer of two connections to the same peer stays. Where both sides dialled it is the one that the higher
+/// peer id dialled (as libtorrent): both sides must choose the same, or none is left.
+pub(super) fn newer_stays(ours: PeerId, theirs: PeerId, dialled_newer: bool, dialled_older: bool) -> bool {
+    dialled_newer != dialled_older && dialled_newer == (ours > theirs)
+}
+
 impl Swarm {
     /// Ends a connection for a reason.
     pub(super) fn hang_up(&mut self, conn: ConnId, fault: Fault, now: Time, out: &mut Outbox) {
@@ -67,12 +75,13 @@ impl Swarm {
             out.bans.offend(now, peer.suspect());
         }
         if let Some(address) = peer.dialled {
-            let was_useful = peer.down.rate.total() > 0 || peer.up.rate.total() > 0;
+            let was_useful = peer.down.rate.total() > 0 || peer.up.rate.total() > 0 || peer.has_metadata_of_us;
             match ending {
                 Ending::ForGood => self.contacts.known.retire(address),
                 Ending::Rude | Ending::Late => self.contacts.known.ended(now, address, Session::Bad),
                 Ending::OfItself if was_useful => self.contacts.known.ended(now, address, Session::Useful),
                 Ending::OfItself => self.contacts.known.ended(now, address, Session::Useless),
+                Ending::Double => self.contacts.known.put_back(now, address),
             }
         }
         self.torrent.later.push(Later::TopUpAll);
@@ -103,9 +112,31 @@ impl Fault {
             Fault::NotBitTorrent | Fault::Decode(_) | Fault::Unexpected(_) | Fault::Unread => Ending::Rude,
             Fault::Timeout(_) => Ending::Late,
             Fault::Ourselves | Fault::Banned | Fault::BothSeeds => Ending::ForGood,
-            Fault::WrongTorrent | Fault::Duplicate | Fault::NoAnswer | Fault::BothSated | Fault::NotNeeded(_) => {
-                Ending::OfItself
-            }
+            Fault::Duplicate => Ending::Double,
+            Fault::WrongTorrent | Fault::NoAnswer | Fault::BothSated | Fault::NotNeeded(_) => Ending::OfItself,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_sides_keep_the_same_of_two_connections() {
+        let (low, high) = (PeerId([1; 20]), PeerId([2; 20]));
+        for (ours, theirs) in [(low, high), (high, low)] {
+            for dialled_newer in [true, false] {
+                let here = newer_stays(ours, theirs, dialled_newer, !dialled_newer);
+                assert_eq!(
+                    here,
+                    newer_stays(theirs, ours, !dialled_newer, dialled_newer),
+                    "the other side, same order"
+                );
+                assert_ne!(here, newer_stays(theirs, ours, dialled_newer, !dialled_newer), "the other order");
+            }
+            assert!(!newer_stays(ours, theirs, true, true) && !newer_stays(ours, theirs, false, false));
+        }
+        assert!(newer_stays(high, low, true, false), "the higher one's dial stays");
     }
 }

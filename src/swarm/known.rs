@@ -206,8 +206,9 @@ impl Known {
         self.wait_idle(now, address);
     }
 
-    /// Whoever listens there hung up before a word. The first time it may just not have noticed that our last session
-    /// is over (transmission 3 keeps one per address, and looks every half second); after that it is a failure.
+    /// Whoever listens there hung up at once. The first time it may just not have noticed that our last session is over
+    /// (transmission 3 keeps one per address, and looks every half second), or have met us twice; after that it is a
+    /// failure.
     pub fn shut_out(&mut self, now: Time, address: SocketAddr) {
         if let Some(entry) = self.entries.get_mut(&address)
             && entry.source != Source::Person

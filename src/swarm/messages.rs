@@ -285,7 +285,7 @@ impl Torrent {
             }
             extension::UT_METADATA if peer.ut_metadata != 0 => {
                 if let Some(answer) = ut_metadata::answer(body, Some(&self.metainfo.info)) {
-                    peer.last_sent = now;
+                    (peer.last_sent, peer.has_metadata_of_us) = (now, true);
                     out.send(peer.conn, Message::Extended(peer.ut_metadata, &answer).to_bytes());
                 }
             }

@@ -304,6 +304,7 @@ impl Seeker {
         }
         match peer.dialled {
             Some(address) if ending == Ending::ForGood => self.contacts.known.retire(address),
+            Some(address) if ending == Ending::Double => self.contacts.known.put_back(now, address),
             Some(address) if ending.is_fault() => self.contacts.known.ended(now, address, Session::Bad),
             Some(address) => self.contacts.known.ended(now, address, Session::Useless),
             None => {}
@@ -335,7 +336,7 @@ impl Machine for Seeker {
                 if let Some(peer) = self.peers.remove(&conn) {
                     log::debug!("{}: {} closed: {reason:?}", self.info_hash, peer.remote);
                     let has_answered = matches!(peer.stage, Stage::Open(_));
-                    self.contacts.lost(now, peer.dialled, reason, has_answered);
+                    self.contacts.lost(now, peer.dialled, reason, has_answered.then_some(peer.since));
                     self.gone(peer, Ending::OfItself, now, out);
                 }
             }

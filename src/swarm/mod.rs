@@ -42,7 +42,7 @@ use std::sync::Arc;
 use self::announcer::Announcer;
 use self::choker::Choker;
 use self::contacts::Contacts;
-use self::farewell::Ending;
+use self::farewell::{Ending, newer_stays};
 use self::gossip::Gossip;
 pub use self::metadata::{Handover, Seeker};
 use self::peer::{Fault, Has, Peer, Stage};
@@ -235,7 +235,7 @@ impl Swarm {
         }
     }
 
-    /// One connection per peer. Where both sides dialled, both keep the one that the lower peer id dialled.
+    /// One connection per peer.
     fn settle_duplicate(&mut self, conn: ConnId, now: Time, out: &mut Outbox) -> Result<(), Fault> {
         let Some(peer) = self.peers.get(&conn) else {
             return Ok(());
@@ -244,9 +244,8 @@ impl Swarm {
         let Some(other) = self.peers.values().find(is_same) else {
             return Ok(());
         };
-        let we_dial = self.us.peer_id < peer.peer_id;
-        let is_better = peer.dialled.is_some() != other.dialled.is_some() && peer.dialled.is_some() == we_dial;
-        if !is_better {
+        let (newer, older) = (peer.dialled.is_some(), other.dialled.is_some());
+        if !newer_stays(self.us.peer_id, peer.peer_id, newer, older) {
             return Err(Fault::Duplicate);
         }
         let other = other.conn;
@@ -379,7 +378,7 @@ impl Machine for Swarm {
                 } else if let Some(peer) = self.peers.remove(&conn) {
                     log::debug!("{}: {} closed: {reason:?}", self.torrent.metainfo.name, peer.remote);
                     let has_answered = !matches!(peer.stage, Stage::Dialling | Stage::Handshaking(_));
-                    self.contacts.lost(now, peer.dialled, reason, has_answered);
+                    self.contacts.lost(now, peer.dialled, reason, has_answered.then_some(peer.since));
                     self.gone(peer, Ending::OfItself, now, out);
                 }
             }

@@ -81,6 +81,8 @@ pub struct Peer {
     pub was_greeted: bool,
     /// Their number for `ut_metadata`; 0: none.
     pub ut_metadata: u8,
+    /// It was given some of the metadata: some clients hang up then, and want blocks when they come again.
+    pub has_metadata_of_us: bool,
     /// Their number for `upload_only`; 0: none.
     pub upload_only_number: u8,
     /// It wants nothing more (BEP 21), though it may not have everything.
@@ -131,6 +133,7 @@ impl Peer {
             has_extensions: false,
             was_greeted: false,
             ut_metadata: 0,
+            has_metadata_of_us: false,
             upload_only_number: 0,
             is_upload_only: false,
             told_upload_only: false,

@@ -8,7 +8,7 @@ use crate::base::limits::{METADATA_LEN, WANTED_MAX};
 use crate::base::{ConnId, Span, Time, address};
 use crate::machine::{Note, Outbox, Source};
 use crate::storage::Suspect;
-use crate::swarm::farewell::welcome;
+use crate::swarm::farewell::{newer_stays, welcome};
 use crate::swarm::messages::CLIENT;
 use crate::swarm::peer::Fault;
 use crate::wire::decoder::{Decoder, Event};
@@ -30,8 +30,9 @@ impl Seeker {
         now: Time,
         out: &mut Outbox,
     ) -> Result<(), Fault> {
-        let ours = self.handshake();
-        let is_double = self.peers.values().any(|other| other.open().is_some_and(|o| o.peer_id() == theirs.peer_id));
+        let (ours, ours_id) = (self.handshake(), self.us.peer_id);
+        let is_same = |other: &&Peer| other.open().is_some_and(|open| open.peer_id() == theirs.peer_id);
+        let double = self.peers.values().find(is_same).map(|other| (other.conn, other.dialled.is_some()));
         let Some(peer) = self.peers.get_mut(&conn) else { return Ok(()) };
         if theirs.info_hash != self.info_hash {
             return Err(Fault::WrongTorrent);
@@ -44,7 +45,7 @@ impl Seeker {
         }
         let suspect = Suspect { address: peer.remote, dialled: peer.dialled.is_some(), peer_id: theirs.peer_id };
         welcome(&out.bans, now, suspect)?;
-        if is_double {
+        if double.is_some_and(|(_, older)| !newer_stays(ours_id, theirs.peer_id, peer.dialled.is_some(), older)) {
             return Err(Fault::Duplicate);
         }
         if theirs.has_fast() {
@@ -63,6 +64,9 @@ impl Seeker {
         peer.stage = Stage::Open(Box::new(Open::new(theirs, self.blame.enrol(suspect))));
         (peer.since, peer.last_sent) = (now, now);
         out.send(conn, bytes);
+        if let Some((older, _)) = double {
+            self.hang_up(older, &Fault::Duplicate, now, out);
+        }
         Ok(())
     }
 
