@@ -80,6 +80,12 @@ pub const FULL_TIMEOUT: Span = Span::secs(60);
 pub const MESSAGE_LEN: u32 = 32 * 1024;
 /// Bytes of an info dictionary taken from peers (libtorrent).
 pub const METADATA_LEN: usize = 30 * 1024 * 1024;
+/// Bytes of info dictionaries on their way in, of all torrents: the longest there may be, and some of usual length.
+pub const METADATA_ROOM: usize = 32 * 1024 * 1024;
+/// Bytes kept of what peers say before there is an info dictionary, of all torrents, besides …
+pub const SAID_ROOM: usize = 4 * 1024 * 1024;
+/// … this for every peer: a bitfield of usual length, so that the loud do not silence the others.
+pub const SAID_FREE: usize = 16 * 1024;
 /// Requests of one peer waiting for our answer (`reqq` of the extension handshake).
 pub const WANTED_MAX: usize = 500;
 /// Peers of one torrent.

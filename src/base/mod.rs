@@ -14,6 +14,7 @@ pub mod limits;
 pub mod pool;
 pub mod priority;
 pub mod rate;
+pub mod room;
 pub mod shared_limit;
 pub mod text;
 pub mod time;

@@ -2,6 +2,8 @@
 
 use super::{Command, Datagrams, Job, Note};
 use crate::base::credits::Credits;
+use crate::base::limits::{METADATA_ROOM, SAID_ROOM};
+use crate::base::room::Room;
 use crate::base::shared_limit::SharedLimit;
 use crate::base::{ConnId, JobId, Pool, Time, TorrentId};
 use crate::storage::Bans;
@@ -20,6 +22,9 @@ pub struct Outbox {
     /// Payload of all torrents, out and in.
     pub up_limit: SharedLimit,
     pub down_limit: SharedLimit,
+    /// Info dictionaries on their way in, and what peers say meanwhile.
+    pub metadata_room: Room,
+    pub said_room: Room,
     pub rng: fastrand::Rng,
     /// Whom no torrent deals with.
     pub bans: Bans,
@@ -40,6 +45,8 @@ impl Outbox {
             upload: Credits::new(upload_credits),
             up_limit: SharedLimit::default(),
             down_limit: SharedLimit::default(),
+            metadata_room: Room::new(METADATA_ROOM),
+            said_room: Room::new(SAID_ROOM),
             rng: fastrand::Rng::with_seed(seed),
             bans: Bans::default(),
             wall_ms: 0,

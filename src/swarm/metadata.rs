@@ -128,7 +128,8 @@ impl Seeker {
     }
 
     /// Ends the search: what it knows goes over. Dials and handshakes under way end here.
-    pub fn hand_over(self, now: Time, out: &mut Outbox) -> Handover {
+    pub fn hand_over(mut self, now: Time, out: &mut Outbox) -> Handover {
+        self.end_assembly(out);
         let Seeker { mut contacts, peers, info_hash, .. } = self;
         let mut met = Vec::new();
         for peer in peers.into_values() {
@@ -141,6 +142,7 @@ impl Seeker {
                 continue;
             };
             debug_assert_eq!(open.handshake.info_hash, info_hash);
+            out.said_room.give(open.held);
             let Open { handshake, decoder, said, .. } = *open;
             met.push(Met { conn, remote, dialled, said: [&handshake.to_bytes()[..], &said].concat(), decoder });
         }
@@ -218,18 +220,19 @@ impl Seeker {
     /// Asks for what is missing, judges what is whole, announces, dials.
     fn go_on(&mut self, now: Time, out: &mut Outbox) {
         if self.found.is_none() && !self.is_stopped {
-            self.choose(now);
+            self.choose(now, out);
             self.ask(now, out);
             let verdict = self.assembly.as_mut().map_or(Verdict::Missing, Assembly::judge);
             match verdict {
                 Verdict::Missing | Verdict::Hashing => {}
                 Verdict::Right(info) => {
-                    (self.found, self.assembly) = (Some(now), None);
+                    self.found = Some(now);
+                    self.end_assembly(out);
                     out.tell(Note::Metadata { torrent: self.id, info: info.into() });
                 }
                 Verdict::Wrong(senders) => {
                     self.on_wrong(&senders, now, out);
-                    self.choose(now);
+                    self.choose(now, out);
                     self.ask(now, out);
                 }
             }
@@ -265,7 +268,7 @@ impl Seeker {
 
     /// The whole was wrong. Who sent it alone is a liar.
     fn on_wrong(&mut self, senders: &[u32], now: Time, out: &mut Outbox) {
-        self.assembly = None;
+        self.end_assembly(out);
         let sent = |peer: &&Peer| peer.open().is_some_and(|open| senders.contains(&open.sender));
         let suspects: Vec<ConnId> = self.peers.values().filter(sent).map(|peer| peer.conn).collect();
         if senders.len() > 1 {
@@ -297,6 +300,7 @@ impl Seeker {
         }
         self.fault_count += u32::from(ending.is_fault());
         if let Some(open) = peer.open() {
+            out.said_room.give(open.held);
             self.blame.left(open.sender);
             if ending == Ending::Rude {
                 out.bans.offend(now, peer.suspect(open));
@@ -357,6 +361,7 @@ impl Machine for Seeker {
             }
             Input::Stop => {
                 self.stop(now);
+                self.end_assembly(out);
                 for conn in self.peers.keys().copied().collect::<Vec<_>>() {
                     self.hang_up(conn, &Fault::NotNeeded("we stop"), now, out);
                 }

@@ -72,6 +72,11 @@ impl Decoder {
         if let State::Payload(left) = self.state { left } else { 0 }
     }
 
+    /// Bytes of memory that a message takes whose end has not come.
+    pub fn held(&self) -> usize {
+        self.store.len()
+    }
+
     /// The next event, taken from the front of `bytes`. None: all bytes are used up.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use crate::wire::ut_metadata::PIECE_LEN;
 const REQUESTS_MAX: usize = 8;
 /// Peers asked for the same piece when nothing else is left to ask for.
 const ASKED_TWICE: usize = 2;
-/// The same with those that are late.
+/// Remembered as asked for one piece, those that are late included.
 const ASKED_MAX: usize = 16;
 /// A piece that does not come within this is asked of others.
 const PATIENCE: Span = Span::secs(5);
@@ -23,6 +23,23 @@ struct Piece {
     sender: Sender,
     /// Who was asked, since when it is waited for, and whether that is too long ago to wait any more.
     asked: Vec<(ConnId, Time, bool)>,
+}
+
+impl Piece {
+    /// Whether this peer may be asked, too: for what nobody else owes (`is_first`), or beside others, of whom there are
+    /// the more the more are late. So many who say nothing do not hide the one who would.
+    fn may_ask(&mut self, conn: ConnId, is_first: bool) -> bool {
+        let late = self.asked.iter().filter(|(.., is_late)| *is_late).count();
+        let asked_max = if is_first { 1 } else { ASKED_TWICE + late };
+        if self.asked.len() - late >= asked_max || self.asked.iter().any(|(by, ..)| *by == conn) {
+            return false;
+        }
+        if self.asked.len() >= ASKED_MAX {
+            let Some(oldest) = self.asked.iter().position(|(.., is_late)| *is_late) else { return false };
+            self.asked.remove(oldest);
+        }
+        true
+    }
 }
 
 /// What became of the whole.
@@ -78,14 +95,9 @@ impl Assembly {
         let mut room = REQUESTS_MAX.saturating_sub(owed);
         let mut picked = Vec::new();
         // What nobody was asked for comes first.
-        for asked_max in [1, ASKED_TWICE] {
+        for is_first in [true, false] {
             for (index, piece) in self.pieces.iter_mut().enumerate() {
-                let waited_for = piece.asked.iter().filter(|(.., is_late)| !is_late).count();
-                let may = piece.block.is_none()
-                    && waited_for < asked_max
-                    && piece.asked.len() < ASKED_MAX
-                    && piece.asked.iter().all(|(by, ..)| *by != conn);
-                if may && room > 0 {
+                if room > 0 && piece.block.is_none() && piece.may_ask(conn, is_first) {
                     piece.asked.push((conn, now, false));
                     picked.push(index as u32);
                     room -= 1;

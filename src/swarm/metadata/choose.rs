@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::assembly::Assembly;
 use super::{Peer, Seeker};
 use crate::base::{ConnId, Span, Time};
+use crate::machine::Outbox;
 
 /// Without a new piece for this long, another length or peer is tried, if there is any.
 const STALL: Span = Span::secs(10);
@@ -14,7 +15,7 @@ const TRIED_MAX: usize = 256;
 
 impl Seeker {
     /// Begins to fetch, or something else where nothing comes.
-    pub(super) fn choose(&mut self, now: Time) {
+    pub(super) fn choose(&mut self, now: Time, out: &mut Outbox) {
         if let Some(assembly) = &self.assembly {
             let only_is_gone = assembly.only.is_some_and(|only| !self.peers.contains_key(&only));
             let may_be_asked = |peer: &Peer| peer.open().is_some_and(|open| open.claim == Some(assembly.len()));
@@ -25,13 +26,27 @@ impl Seeker {
             if !may_change {
                 return;
             }
-            self.assembly = None;
+            self.end_assembly(out);
         }
         let (len, only) = match if self.seeks_blame { self.next_peer(now) } else { self.next_len(now) } {
             Some(chosen) => chosen,
             None => return,
         };
-        self.assembly = Some(Assembly::new(self.info_hash, len, only, now));
+        if out.metadata_room.take(len as usize) {
+            self.assembly = Some(Assembly::new(self.info_hash, len, only, now));
+        } else if only.is_some() {
+            // It waits for what other torrents hold.
+            self.tried_peers.pop();
+        } else {
+            self.tried_lens.pop();
+        }
+    }
+
+    /// What came so far is given up, or handed on.
+    pub(super) fn end_assembly(&mut self, out: &mut Outbox) {
+        if let Some(assembly) = self.assembly.take() {
+            out.metadata_room.give(assembly.len() as usize);
+        }
     }
 
     /// What could be tried instead.

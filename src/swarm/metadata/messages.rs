@@ -93,6 +93,9 @@ impl Seeker {
         };
         if let Some(open) = self.peers.get_mut(&conn).and_then(Peer::open_mut) {
             open.decoder = decoder;
+            if !open.settle(&mut out.said_room) {
+                return Err(Fault::NotNeeded("says more than there is room for"));
+            }
         }
         result
     }

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use crate::base::limits::SAID_FREE;
+use crate::base::room::Room;
 use crate::base::{ConnId, PeerId, Time, limits};
 use crate::storage::Suspect;
 use crate::swarm::active::Sender;
@@ -26,6 +28,8 @@ pub struct Open {
     pub decoder: Decoder,
     /// Its messages so far, without those about metadata and peers.
     pub said: Vec<u8>,
+    /// Bytes that it holds of the room that all share.
+    pub held: usize,
     pub sender: Sender,
     /// Its number for `ut_metadata`; 0: none.
     pub ut_metadata: u8,
@@ -76,6 +80,7 @@ impl Open {
             // The longest bitfield there may be: how many pieces there are is not known.
             decoder: Decoder::new(limits::PIECES),
             said: Vec::new(),
+            held: 0,
             sender,
             ut_metadata: 0,
             claim: None,
@@ -92,6 +97,17 @@ impl Open {
     pub fn keep(&mut self, message: Message<'_>) -> bool {
         message.write(&mut self.said);
         self.said.len() <= SAID_LEN
+    }
+
+    /// Takes room for what it said, half messages included, or gives room back. False where all of it is taken.
+    pub fn settle(&mut self, room: &mut Room) -> bool {
+        let len = (self.said.len() + self.decoder.held()).saturating_sub(SAID_FREE);
+        let is_kept = room.take(len.saturating_sub(self.held));
+        if is_kept {
+            room.give(self.held.saturating_sub(len));
+            self.held = len;
+        }
+        is_kept
     }
 
     /// Whether it can be asked for metadata now.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sha1::{Digest, Sha1};
 
 use super::*;
-use crate::base::limits::METADATA_LEN;
+use crate::base::limits::{METADATA_LEN, METADATA_ROOM, SAID_ROOM};
 use crate::base::{PeerId, Span};
 use crate::machine::Command;
 use crate::wire::bencode::Writer;
@@ -270,4 +270,45 @@ fn blocks_that_nobody_asked_for_end_it() {
     let conn = lab.join(1, Habit::Mute);
     lab.receive(conn, &[0, 0, 0, 10, 7, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
     assert_eq!(lab.closed, [conn]);
+}
+
+#[test]
+fn the_loud_share_one_room_and_the_quiet_are_heard() {
+    let mut lab = Lab::new(100);
+    let bits = Message::Bitfield(&vec![0xff; 250_000]).to_bytes();
+    for number in 1..=19 {
+        // Half a message takes as much as a whole one.
+        let conn = lab.join(number, Habit::Mute);
+        lab.receive(conn, &bits[..bits.len() - usize::from(number % 2)]);
+        assert!(lab.out.said_room.taken() <= SAID_ROOM);
+    }
+    assert!(lab.closed.len() < 19 && !lab.closed.is_empty(), "{} of 19", lab.closed.len());
+    let quiet = lab.join(20, Habit::Honest);
+    lab.receive(quiet, &Message::Bitfield(&[0xff; 10_000]).to_bytes());
+    let took = lab.run(Span::secs(60));
+    assert!(lab.found.is_some() && !lab.closed.contains(&quiet));
+    assert!(took < Span::secs(30), "the mute held it up for {took}");
+    let Lab { seeker, mut out, now, .. } = lab;
+    seeker.hand_over(now, &mut out);
+    assert_eq!((out.said_room.taken(), out.metadata_room.taken()), (0, 0));
+}
+
+#[test]
+fn metadata_waits_for_what_other_torrents_hold() {
+    let mut lab = Lab::new(100_000);
+    let others = METADATA_ROOM - 99_999;
+    assert!(lab.out.metadata_room.take(others));
+    lab.join(1, Habit::Honest);
+    lab.run(Span::secs(5));
+    assert!(lab.found.is_none() && lab.asked.is_empty());
+    lab.out.metadata_room.give(others);
+    lab.run(Span::secs(2));
+    assert!(lab.found.is_some());
+    assert_eq!(lab.out.metadata_room.taken(), 0);
+    // Who leaves gives back.
+    let conn = lab.join(2, Habit::Mute);
+    lab.receive(conn, &Message::Bitfield(&vec![0xff; 200_000]).to_bytes());
+    assert!(lab.out.said_room.taken() > 0);
+    lab.handle(Input::Stop);
+    assert_eq!(lab.out.said_room.taken(), 0);
 }
