@@ -27,14 +27,29 @@ pub fn save(state_dir: &Path, name: &str, bytes: &[u8]) -> Result<(), DiskError>
 /// # Errors
 /// When any step of it fails; the old one stays.
 pub fn replace(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), DiskError> {
+    write_anew(folder, name, bytes, true)
+}
+
+/// The same without waiting for the disk, for what is checked when it is read and can be had again: a power cut soon
+/// after may leave it damaged.
+///
+/// # Errors
+/// When any step of it fails; the old one stays.
+pub fn replace_soon(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), DiskError> {
+    write_anew(folder, name, bytes, false)
+}
+
+fn write_anew(folder: &Path, name: &str, bytes: &[u8], waits: bool) -> Result<(), DiskError> {
     let path = folder.join(name);
     let new = folder.join(format!("{name}.new"));
     let write = || -> io::Result<()> {
         let mut file = private().write(true).create(true).truncate(true).open(&new)?;
         file.write_all(bytes)?;
-        file.sync_all()?;
+        if waits {
+            file.sync_all()?;
+        }
         fs::rename(&new, &path)?;
-        File::open(folder)?.sync_all()
+        if waits { File::open(folder)?.sync_all() } else { Ok(()) }
     };
     write().map_err(|error| {
         // A half-written one would only take space.

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::keep::{self, private, replace};
+use super::keep::{private, replace, replace_soon};
 use super::lock::Lock;
 use super::trouble::Trouble;
 use crate::base::InfoHash;
@@ -52,12 +52,14 @@ impl StateFiles {
         self.read(&self.path("journal")).unwrap_or_default()
     }
 
-    /// Replaces the snapshot so that after a power cut there is the old or the new one.
+    /// Replaces the snapshot so that after a power cut there is the old or the new one; or, where `waits` is false and
+    /// none is worth anything, perhaps a damaged one.
     ///
     /// # Errors
     /// When any step of it fails; the old one stays.
-    pub fn write_snapshot(&self, bytes: &[u8]) -> Result<(), DiskError> {
-        replace(&self.folder, &format!("{}.snapshot", self.stem), bytes)
+    pub fn write_snapshot(&self, bytes: &[u8], waits: bool) -> Result<(), DiskError> {
+        let write = if waits { replace } else { replace_soon };
+        write(&self.folder, &format!("{}.snapshot", self.stem), bytes)
     }
 
     /// Begins an empty journal that goes on from a snapshot.
@@ -122,7 +124,9 @@ pub fn kept_torrent(state_dir: &Path, info_hash: InfoHash) -> PathBuf {
 /// # Errors
 /// When the state folder cannot be written.
 pub fn keep_torrent(state_dir: &Path, info_hash: InfoHash, bytes: &[u8]) -> Result<(), DiskError> {
-    keep::save(state_dir, &format!("torrents/{info_hash}.torrent"), bytes)
+    let folder = state_dir.join("torrents");
+    fs::create_dir_all(&folder).map_err(|error| Trouble::new("make", &folder, &error).into_error())?;
+    replace_soon(&folder, &format!("{info_hash}.torrent"), bytes)
 }
 
 /// The journal, open for appending.
@@ -158,6 +162,11 @@ impl JournalFile {
         if !self.begun {
             self.append(&[Line::Begun]);
         }
+    }
+
+    /// Whether nothing was added since it was begun.
+    pub fn is_empty(&self) -> bool {
+        !self.begun
     }
 
     /// fdatasync.

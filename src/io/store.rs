@@ -15,7 +15,7 @@ use crate::base::StoreId;
 use crate::machine::{DiskError, DiskErrorKind, Opened, StoreSpec};
 use crate::storage::journal::Line;
 use crate::storage::resume::{Plan, Present, Stamp, carry_over, first_look, judge};
-use crate::storage::snapshot::Snapshot;
+use crate::storage::snapshot::{CHECK_LEN, Snapshot};
 use crate::storage::{Record, Resume};
 
 /// A torrent that is open.
@@ -26,6 +26,8 @@ pub(super) struct Store {
     /// None while the state folder cannot be written.
     journal: Option<JournalFile>,
     generation: u64,
+    /// The check at the end of the snapshot that this run wrote last.
+    saved: Option<Vec<u8>>,
     /// How each file looked when it was opened or saved, and last the part file.
     stamps: Vec<Option<Stamp>>,
     /// Written since the last checkpoint.
@@ -67,8 +69,19 @@ impl Store {
             None
         });
         let (dirty, distrusted) = (BTreeSet::new(), BTreeSet::new());
-        let mut store =
-            Store { id, folder, state, journal, generation, stamps, dirty, distrusted, lost: None, reserving: None };
+        let mut store = Store {
+            id,
+            folder,
+            state,
+            journal,
+            generation,
+            saved: None,
+            stamps,
+            dirty,
+            distrusted,
+            lost: None,
+            reserving: None,
+        };
         if judged.plan == Plan::Renew {
             // A run that is killed in its first check goes on with it.
             let found = || first_look(store.folder.layout(), &store.stamps);
@@ -88,12 +101,18 @@ impl Store {
 
     /// Makes what was written durable, then remembers it.
     pub fn checkpoint(&mut self, mut resume: Resume, shared: &mut Shared<'_>) -> Result<(), DiskError> {
+        let was_dirty = !self.dirty.is_empty();
         self.sync(shared.table)?;
-        if let Some(journal) = &self.journal {
-            journal.sync()?;
+        if self.journal.is_some() {
             carry_over(&mut resume, self.folder.layout().geometry(), &self.state.read_journal());
         }
-        self.save(&resume, shared.boot_id)?;
+        if was_dirty || !self.is_saved(&resume, shared.boot_id) {
+            self.save(&resume, shared.boot_id).or_else(|error| {
+                // What it says is all that will be left.
+                self.journal.as_ref().map_or(Ok(()), JournalFile::sync)?;
+                Err(error)
+            })?;
+        }
         // Until the torrent is opened again, nobody shall believe that it is whole.
         self.lost.map_or(Ok(()), |key| {
             let text = format!("{} was deleted or replaced while it was written", self.folder.path_of(key).display());
@@ -198,17 +217,32 @@ impl Store {
         Ok(Some(stamp))
     }
 
+    /// Whether the last snapshot says the same, and nothing came after it.
+    fn is_saved(&self, resume: &Resume, boot_id: &str) -> bool {
+        let is_empty = self.journal.as_ref().is_some_and(JournalFile::is_empty);
+        is_empty && self.saved.as_deref() == Some(check_of(&self.snapshot(self.generation, resume, boot_id)))
+    }
+
     /// Writes a snapshot of the next generation and begins its journal.
     fn save(&mut self, resume: &Resume, boot_id: &str) -> Result<(), DiskError> {
         let generation = self.generation + 1;
-        let present = present(&self.folder, &self.stamps, boot_id);
-        self.state.write_snapshot(&Snapshot::encode(&present, generation, resume))?;
+        let bytes = self.snapshot(generation, resume, boot_id);
+        self.state.write_snapshot(&bytes, !resume.claims_nothing())?;
         self.generation = generation;
+        self.saved = Some(check_of(&bytes).to_vec());
         // The old journal goes on from an older snapshot: nothing more may be added to it.
         self.journal = None;
         self.journal = Some(self.state.start_journal(generation, boot_id)?);
         Ok(())
     }
+
+    fn snapshot(&self, generation: u64, resume: &Resume, boot_id: &str) -> Vec<u8> {
+        Snapshot::encode(&present(&self.folder, &self.stamps, boot_id), generation, resume)
+    }
+}
+
+fn check_of(snapshot: &[u8]) -> &[u8] {
+    &snapshot[snapshot.len().saturating_sub(CHECK_LEN)..]
 }
 
 fn present<'a>(folder: &'a Folder, stamps: &'a [Option<Stamp>], boot_id: &'a str) -> Present<'a> {

@@ -8,7 +8,7 @@ use super::resume::{Partial, Present, Resume, Stamp};
 use crate::base::{Bitfield, Geometry};
 
 const MAGIC: &[u8; 8] = b"PLsnap1\n";
-const CHECK_LEN: usize = 20;
+pub const CHECK_LEN: usize = 20;
 
 /// A snapshot that belongs to the torrent at hand.
 #[derive(Clone, PartialEq, Eq, Debug)]
