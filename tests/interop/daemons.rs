@@ -1,6 +1,7 @@
 //! Clients that are steered by configuration files and their logs: transmission, qBittorrent and rtorrent.
 
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -8,7 +9,10 @@ use std::process::{Command, Stdio};
 use crate::kit::child::Child;
 use crate::kit::payload::Payload;
 use crate::network::Host;
-use crate::others::Other;
+use crate::others::{Other, Ways};
+
+/// Where transmission takes orders, on the loopback of its own host.
+const RPC_PORT: u16 = 9091;
 
 #[derive(Clone, Copy, Debug)]
 pub enum Daemon {
@@ -41,7 +45,7 @@ impl Daemon {
         }
         let address = SocketAddr::new(host.ip, host.free_port());
         let mut command = match self {
-            Daemon::Transmission => transmission(address, torrents, dir, work),
+            Daemon::Transmission => transmission(address, torrents, dir, work, Ways::default()),
             Daemon::Qbittorrent => qbittorrent(address, torrents, dir, work),
             Daemon::Rtorrent => rtorrent(address, torrents, dir, work),
         };
@@ -98,15 +102,63 @@ impl Daemon {
     }
 }
 
-fn transmission(address: SocketAddr, torrents: &[PathBuf], dir: &Path, work: &Path) -> Command {
+/// transmission with more ways to peers.
+pub fn transmission_with(host: &Host, torrents: &[PathBuf], dir: &Path, ways: Ways<'_>) -> Other {
+    let work = dir.with_extension("work");
+    for folder in [&work, dir] {
+        std::fs::create_dir_all(folder).expect("the test's own folder");
+    }
+    let address = SocketAddr::new(host.ip, host.free_port());
+    if let Some(nodes) = ways.dht {
+        let lines = nodes.iter().map(|node| format!("{} {}\n", node.ip(), node.port()));
+        std::fs::write(work.join("dht.bootstrap"), lines.collect::<String>()).expect("the test's own folder");
+    }
+    let command = transmission(address, torrents, dir, &work, ways);
+    let mut child = Child::start("transmission-daemon", host.enter(command));
+    for line in ["Bound socket ", "Serving RPC and Web requests"] {
+        if !child.seen().iter().any(|seen| seen.contains(line)) {
+            child.expect(line, |said| said.contains(line).then_some(()));
+        }
+    }
+    Other { child, address }
+}
+
+/// Gives a transmission of [`transmission_with`] on this host a link.
+pub fn transmission_add(host: &Host, link: &str) {
+    let body = format!(r#"{{"method":"torrent-add","arguments":{{"filename":"{link}"}}}}"#);
+    let call = |session: &str| {
+        let mut stream = host.inside(|| TcpStream::connect(("127.0.0.1", RPC_PORT))).expect("it listens");
+        let head = format!(
+            "POST /transmission/rpc HTTP/1.0\r\nHost: localhost\r\nContent-Length: {}\r\n{session}\r\n",
+            body.len()
+        );
+        stream.write_all(format!("{head}{body}").as_bytes()).expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        answer
+    };
+    let refused = call("");
+    let session = refused.lines().find(|line| line.starts_with("X-Transmission-Session-Id: ")).expect("its session");
+    let answer = call(&format!("{session}\r\n"));
+    assert!(answer.contains(r#""result":"success""#), "{answer}");
+}
+
+fn transmission(address: SocketAddr, torrents: &[PathBuf], dir: &Path, work: &Path, ways: Ways<'_>) -> Command {
     let settings = format!(
-        r#"{{"dht-enabled": false, "lpd-enabled": false, "pex-enabled": false, "utp-enabled": false,
-        "port-forwarding-enabled": false, "rpc-enabled": false, "encryption": 0,
+        r#"{{"dht-enabled": {}, "lpd-enabled": {}, "pex-enabled": {}, "utp-enabled": false,
+        "port-forwarding-enabled": false, "encryption": 0, "speed-limit-down-enabled": {}, "speed-limit-down": {},
+        "rpc-enabled": {}, "rpc-bind-address": "127.0.0.1", "rpc-port": {RPC_PORT}, "rpc-whitelist-enabled": false,
         "bind-address-ipv4": "{}", "bind-address-ipv6": "::1", "peer-port": {},
         "download-dir": "{}", "watch-dir": "{}", "watch-dir-enabled": true, "watch-dir-force-generic": false,
         "start-added-torrents": true, "trash-original-torrent-files": false, "download-queue-enabled": false,
         "seed-queue-enabled": false, "ratio-limit-enabled": false, "idle-seeding-limit-enabled": false,
         "message-level": 3}}"#,
+        ways.dht.is_some(),
+        ways.lsd,
+        ways.pex,
+        ways.down.is_some(),
+        ways.down.unwrap_or_default() / 1000,
+        address.ip() != Ipv4Addr::LOCALHOST,
         address.ip(),
         address.port(),
         dir.display(),

@@ -7,21 +7,21 @@ use std::process::Command;
 use crate::kit::child::Child;
 use crate::kit::payload::Payload;
 use crate::kit::peerlink::{self, Event};
+use crate::network::Host;
 use crate::others::{self, skip};
 use crate::payloads::Scene;
 
-/// A DHT of libtorrent nodes of which one seeds the torrent, and where to begin in it.
-fn libtorrent_dht(python: &Path, torrent: &Path, dir: &Path) -> (Child, Vec<SocketAddr>) {
-    const NODES: usize = 10;
+/// A DHT of libtorrent nodes on this host, one of which may share a torrent with its data, and where to begin in it.
+/// Away from loopback the nodes have addresses in 10.78.x.y.
+pub fn libtorrent_dht(host: &Host, python: &Path, shared: &[&Path]) -> (Child, Vec<SocketAddr>) {
+    // transmission announces nothing to fewer than nine.
+    const NODES: usize = 12;
     let mut command = Command::new(python);
+    command.env("NET", if host.ip.is_loopback() { "127.0" } else { "10.78" });
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/libtorrent_dht.py"));
-    command.arg(NODES.to_string()).arg(dir).arg(torrent);
-    let mut child = Child::start("libtorrent dht", command);
-    let nodes = (0..NODES).map(|number| {
-        let prefix = format!("node 127.0.{}.1:", number + 1);
-        let port = child.expect("node", |line| line.strip_prefix(&prefix)?.parse::<u16>().ok());
-        SocketAddr::from(([127, 0, number as u8 + 1, 1], port))
-    });
+    command.arg(NODES.to_string()).args(shared);
+    let mut child = Child::start("libtorrent dht", host.enter(command));
+    let nodes = (0..NODES).map(|_| child.expect("node", |line| line.strip_prefix("node ")?.parse().ok()));
     let nodes = nodes.collect();
     (child, nodes)
 }
@@ -42,7 +42,7 @@ fn peers_are_found_by_the_dht_alone() {
     let payloads = ["theirs.bin", "ours.bin"].map(|name| Payload::single(name, 2_000_001, 64 << 10));
     let scene = Scene::new(payloads.into(), None);
     let [theirs, ours] = &scene.torrents[..] else { panic!("two torrents") };
-    let (mut dht, nodes) = libtorrent_dht(&python, theirs, &scene.source());
+    let (mut dht, nodes) = libtorrent_dht(&Host::loopback(), &python, &[&scene.source(), theirs]);
     let got = scene.path("got");
     let get = |torrent: &PathBuf, state: &str| {
         let command = peerlink::get(std::slice::from_ref(torrent), &got, &scene.path(state), &[]);

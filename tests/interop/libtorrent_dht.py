@@ -1,11 +1,14 @@
 """A small DHT of libtorrent nodes on loopback, one address each.
 
-  libtorrent_dht.py COUNT DIR TORRENT       prints "node HOST:PORT" per node once they know each other; one of them
+  libtorrent_dht.py COUNT [DIR TORRENT]     prints "node HOST:PORT" per node once they know each other; one of them
                                             seeds TORRENT, whose data is in DIR
+
+The environment variable NET names two other first bytes of their addresses than 127.0.
 
 It reads lines "find INFO_HASH" and prints "found INFO_HASH HOST:PORT" for every peer that is found, asking again until
 there is one. It runs until its standard input ends.
 """
+import os
 import sys
 import time
 import warnings
@@ -24,11 +27,11 @@ def say(*words):
     print(*words, flush=True)
 
 
-def main(count, folder, torrent):
+def main(count, *seeded):
     warnings.simplefilter("ignore")
     nodes = []
     for number in range(int(count)):
-        at = f"127.0.{number + 1}.1"
+        at = f"{os.environ.get('NET', '127.0')}.{number + 1}.1"
         session = lt.session(SETTINGS | {"listen_interfaces": f"{at}:0", "outgoing_interfaces": at})
         while not session.listen_port():
             time.sleep(0.01)
@@ -39,10 +42,12 @@ def main(count, folder, torrent):
                 session.add_dht_node(other)
     while min(session.status().dht_nodes for session, _ in nodes) < min(3, len(nodes) - 1):
         time.sleep(0.05)
-    params = lt.add_torrent_params()
-    params.ti, params.save_path = lt.torrent_info(torrent), folder
-    params.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
-    nodes[-1][0].add_torrent(params)
+    if seeded:
+        folder, torrent = seeded
+        params = lt.add_torrent_params()
+        params.ti, params.save_path = lt.torrent_info(torrent), folder
+        params.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
+        nodes[-1][0].add_torrent(params)
     for _, (host, port) in nodes:
         say("node", f"{host}:{port}")
     for line in sys.stdin:

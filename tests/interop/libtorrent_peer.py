@@ -4,8 +4,9 @@
   libtorrent_peer.py leech DIR RATE PEER TORRENT...        asks PEER (HOST:PORT, or - for the trackers only);
                                                            prints "complete" once all are
 
-TORRENT may be a magnet link. The environment variable AT names another address than 127.0.0.1; LSD=1 and PEX=1 turn
-local discovery and peer exchange on. RATE is the most it uploads, in bytes per second (0: any). It runs until its standard input ends, then prints
+TORRENT may be a magnet link. The environment variable AT names another address than 127.0.0.1; LSD=1, PEX=1 and DHT=1
+turn local discovery, peer exchange and the DHT on, whose first nodes DHT_NODES names (HOST:PORT HOST:PORT ...); DOWN is the most it downloads, in bytes per second. RATE is the most
+it uploads, in bytes per second (0: any). It runs until its standard input ends, then prints
 "uploaded BYTES" and "downloaded BYTES" of payload.
 """
 import os
@@ -23,6 +24,11 @@ SETTINGS = {
     "rate_limit_ip_overhead": False, "alert_mask": lt.alert.category_t.status_notification | lt.alert.category_t.error_notification,
 }
 
+# Nodes in one network, which all have an address of it.
+DHT_SETTINGS = {
+    "dht_bootstrap_nodes": "", "dht_restrict_routing_ips": False, "dht_restrict_search_ips": False, "dht_announce_interval": 60,
+}
+
 
 def say(*words):
     print(*words, flush=True)
@@ -31,7 +37,12 @@ def say(*words):
 def main(role, folder, rate, *rest):
     peer, torrents = (None, rest) if role == "seed" else (rest[0], rest[1:])
     has_lsd, has_pex = os.environ.get("LSD") == "1", os.environ.get("PEX") == "1"
-    session = lt.session(SETTINGS | {"upload_rate_limit": int(rate), "enable_lsd": has_lsd})
+    has_dht = os.environ.get("DHT") == "1"
+    rates = {"upload_rate_limit": int(rate), "download_rate_limit": int(os.environ.get("DOWN") or 0)}
+    session = lt.session(SETTINGS | DHT_SETTINGS | rates | {"enable_lsd": has_lsd, "enable_dht": has_dht})
+    for node in os.environ.get("DHT_NODES", "").split():
+        host, port = node.rsplit(":", 1)
+        session.add_dht_node((host, int(port)))
     say("listening", session.listen_port())
     handles = []
     for torrent in torrents:
@@ -43,9 +54,9 @@ def main(role, folder, rate, *rest):
         params.save_path = folder
         params.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
         # A rate limit is kept on loopback too, and peers come only from us and the trackers.
-        params.flags |= lt.torrent_flags.disable_dht
-        for has, flag in (has_lsd, lt.torrent_flags.disable_lsd), (has_pex, lt.torrent_flags.disable_pex):
-            params.flags = params.flags & ~flag if has else params.flags | flag
+        ways = {lt.torrent_flags.disable_dht: has_dht, lt.torrent_flags.disable_lsd: has_lsd, lt.torrent_flags.disable_pex: has_pex}
+        for flag, is_on in ways.items():
+            params.flags = params.flags & ~flag if is_on else params.flags | flag
         handles.append(session.add_torrent(params))
 
     ended = threading.Event()

@@ -3,6 +3,7 @@
 //! that a test makes. What is not installed is skipped, with a line that says so.
 
 mod browser;
+mod capture;
 mod daemons;
 mod dht;
 mod halfway;
@@ -18,9 +19,11 @@ mod opentracker;
 mod others;
 mod pads;
 mod payloads;
+mod private;
 mod seeds;
 mod serve;
 #[path = "../corpora/table.rs"]
 mod table;
 mod trackers;
 mod udp_trackers;
+mod ways;

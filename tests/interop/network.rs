@@ -2,12 +2,14 @@
 //! makes, since some clients believe in no peer on 127.x. Everything ends with its holders, which end with the test.
 
 use std::fs::File;
-use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::AsFd;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+use crate::kit::PATIENCE;
 use crate::kit::child::Child;
 
 /// One host: an address, and the namespace it belongs to.
@@ -60,6 +62,25 @@ impl Host {
         })
     }
 
+    /// Waits until a program here has a connection to that place, or from there.
+    pub fn wait_for_connection(&self, to: SocketAddr) {
+        let end = Instant::now() + PATIENCE;
+        let list = || {
+            let mut command = Command::new("ss");
+            command.args(["-Htn", "state", "established"]);
+            command
+        };
+        loop {
+            let output = self.enter(list()).output().expect("ss is of iproute2");
+            let listed = String::from_utf8_lossy(&output.stdout).into_owned();
+            if listed.split_whitespace().any(|word| word == to.to_string()) {
+                return;
+            }
+            assert!(Instant::now() < end, "no connection to {to}: {listed}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// A listener on any port.
     pub fn listen(&self) -> TcpListener {
         self.inside(|| TcpListener::bind((self.ip, 0)).expect("a free port"))
@@ -109,11 +130,22 @@ impl Network {
             ip(&host, &format!("address add {}/24 dev eth0", host.ip));
             ip(&host, "link set lo up");
             ip(&host, "link set eth0 up");
+            // Where those send to who name no interface.
+            ip(&host, "route add 239.0.0.0/8 dev eth0");
             holders.push(holder);
             host
         });
         let hosts = hosts.collect();
         Ok(Network { hosts, _holders: holders })
+    }
+}
+
+impl Network {
+    /// The first host is also all of 10.78.x.y, for whoever needs many addresses.
+    pub fn widen(&self) {
+        let [first, others @ ..] = &self.hosts[..] else { return };
+        ip(first, "route add local 10.78.0.0/16 dev lo");
+        others.iter().for_each(|host| ip(host, &format!("route add 10.78.0.0/16 via {}", first.ip)));
     }
 }
 

@@ -1,5 +1,6 @@
 //! Other people's clients: whether they are there, how they are started, when they are ready.
 
+use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -34,6 +35,17 @@ fn runs(command: &mut Command) -> bool {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|s| s.success())
 }
 
+/// Ways to peers that are on besides those that a torrent or a link names, and how fast it may be.
+#[derive(Clone, Copy, Default)]
+pub struct Ways<'a> {
+    pub lsd: bool,
+    pub pex: bool,
+    /// The DHT, and where it begins.
+    pub dht: Option<&'a [SocketAddr]>,
+    /// Most bytes a second that are downloaded.
+    pub down: Option<u32>,
+}
+
 /// A client that runs.
 pub struct Other {
     pub child: Child,
@@ -48,7 +60,20 @@ pub fn libtorrent_seed(python: &Path, torrents: &[PathBuf], dir: &Path, rate: u6
 
 /// The same on another host.
 pub fn libtorrent_seed_at(host: &Host, python: &Path, torrents: &[PathBuf], dir: &Path, rate: u64) -> Other {
-    let mut other = libtorrent(host, python, "seed", dir, rate, &[], torrents);
+    libtorrent_seed_with(host, python, torrents, dir, rate, Ways::default())
+}
+
+/// The same, with more ways to peers.
+pub fn libtorrent_seed_with(
+    host: &Host,
+    python: &Path,
+    torrents: &[PathBuf],
+    dir: &Path,
+    rate: u64,
+    ways: Ways<'_>,
+) -> Other {
+    let mut other =
+        libtorrent(host, python, &["seed".as_ref(), dir.as_ref(), rate.to_string().as_ref()], torrents, ways);
     other.child.expect("check", |line| (line == "seeding").then_some(()));
     other
 }
@@ -67,25 +92,35 @@ pub fn libtorrent_leech_at(
     dir: &Path,
     peer: Option<SocketAddr>,
 ) -> Other {
-    let peer = peer.map_or("-".into(), |peer| peer.to_string());
-    libtorrent(host, python, "leech", dir, 0, &[&peer], torrents)
+    libtorrent_leech_with(host, python, torrents, dir, peer, Ways::default())
 }
 
-fn libtorrent(
+/// The same on another host, with more ways to peers; torrents may be links.
+pub fn libtorrent_leech_with(
     host: &Host,
     python: &Path,
-    role: &str,
+    torrents: &[impl AsRef<OsStr>],
     dir: &Path,
-    rate: u64,
-    more: &[&str],
-    torrents: &[PathBuf],
+    peer: Option<SocketAddr>,
+    ways: Ways<'_>,
 ) -> Other {
+    let peer = peer.map_or("-".into(), |peer| peer.to_string());
+    libtorrent(host, python, &["leech".as_ref(), dir.as_ref(), "0".as_ref(), peer.as_ref()], torrents, ways)
+}
+
+fn libtorrent(host: &Host, python: &Path, role: &[&OsStr], torrents: &[impl AsRef<OsStr>], ways: Ways<'_>) -> Other {
     let ip = host.ip;
     let mut command = Command::new(python);
     command.env("AT", if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() });
+    for (name, is_on) in [("LSD", ways.lsd), ("PEX", ways.pex), ("DHT", ways.dht.is_some())] {
+        command.env(name, if is_on { "1" } else { "" });
+    }
+    command.env("DOWN", ways.down.unwrap_or_default().to_string());
+    let nodes = ways.dht.unwrap_or_default().iter().map(SocketAddr::to_string);
+    command.env("DHT_NODES", nodes.collect::<Vec<_>>().join(" "));
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/libtorrent_peer.py"));
-    command.arg(role).arg(dir).arg(rate.to_string()).args(more).args(torrents);
-    let mut child = Child::start(&format!("libtorrent {role}"), host.enter(command));
+    command.args(role).args(torrents);
+    let mut child = Child::start(&format!("libtorrent {:?}", role[0]), host.enter(command));
     let port = child.expect("port", |line| line.strip_prefix("listening ")?.parse().ok());
     Other { child, address: SocketAddr::new(ip, port) }
 }
@@ -136,7 +171,23 @@ pub fn aria2_member_by(scheme: &str, host: &Host, torrents: &[PathBuf], dir: &Pa
     start_aria2("aria2", host, command)
 }
 
-fn aria2_command(host: &Host, torrents: &[PathBuf], dir: &Path) -> Command {
+/// aria2 with more ways to peers, and more words; torrents may be links.
+pub fn aria2_with(host: &Host, torrents: &[impl AsRef<OsStr>], dir: &Path, ways: Ways<'_>, words: &[&str]) -> Other {
+    let mut command = aria2_command(host, torrents, dir);
+    command.args(["--file-allocation=none", "--seed-ratio=0.0"]).args(words);
+    command.arg(format!("--enable-peer-exchange={}", ways.pex)).arg(format!("--bt-enable-lpd={}", ways.lsd));
+    command.arg(format!("--bt-lpd-interface={}", host.ip));
+    if let Some(nodes) = ways.dht {
+        // What it learns is the test's, not the user's.
+        let file = dir.with_extension("dht");
+        command.arg("--enable-dht=true").arg("--dht-listen-port=20000-29999");
+        command.arg(format!("--dht-file-path={}", file.display()));
+        command.args(nodes.iter().take(1).map(|node| format!("--dht-entry-point={node}")));
+    }
+    start_aria2("aria2", host, command)
+}
+
+fn aria2_command(host: &Host, torrents: &[impl AsRef<OsStr>], dir: &Path) -> Command {
     let mut command = Command::new("aria2c");
     command.args(["--no-conf", "--enable-dht=false", "--enable-dht6=false", "--bt-enable-lpd=false"]);
     command.args(["--enable-peer-exchange=false", "--disable-ipv6=true"]).arg(format!("--interface={}", host.ip));

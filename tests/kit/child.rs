@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child as Process, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::PATIENCE;
 
@@ -15,6 +15,7 @@ pub struct Child {
     /// Lines of both streams; ends when the program does.
     lines: Receiver<String>,
     seen: Vec<String>,
+    patience: Duration,
 }
 
 impl Child {
@@ -26,7 +27,13 @@ impl Child {
         read_lines(process.stdout.take().expect("stdout is a pipe"), sender.clone());
         read_lines(process.stderr.take().expect("stderr is a pipe"), sender);
         let stdin = process.stdin.take();
-        Child { name: name.into(), process, stdin, lines, seen: Vec::new() }
+        Child { name: name.into(), process, stdin, lines, seen: Vec::new(), patience: PATIENCE }
+    }
+
+    /// The same, waited for so long at most.
+    pub fn with_patience(mut self, patience: Duration) -> Child {
+        self.patience = patience;
+        self
     }
 
     pub fn pid(&self) -> u32 {
@@ -40,7 +47,7 @@ impl Child {
 
     /// Reads lines until one has what is looked for.
     pub fn expect<T>(&mut self, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + self.patience;
         loop {
             match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(line) => {
@@ -82,7 +89,7 @@ impl Child {
     /// Waits for its end; gives how it ended and all its lines.
     pub fn finish(mut self) -> (ExitStatus, Vec<String>) {
         self.stdin = None;
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + self.patience;
         loop {
             match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(line) => self.seen.push(line),

@@ -29,17 +29,32 @@ pub struct Payload {
     pub piece_len: u32,
     /// Differs between torrents that must differ.
     seed: u64,
+    /// BEP 27.
+    is_private: bool,
 }
 
 impl Payload {
     fn new(name: &[u8], entries: Option<Vec<Entry>>, total_len: u64, piece_len: u32) -> Payload {
-        Payload { name: name.into(), name_utf8: None, entries, total_len, piece_len, seed: number_of(name) }
+        Payload {
+            name: name.into(),
+            name_utf8: None,
+            entries,
+            total_len,
+            piece_len,
+            seed: number_of(name),
+            is_private: false,
+        }
     }
 
     /// A torrent of one file.
     pub fn single(name: impl AsRef<[u8]>, len: u64, piece_len: u32) -> Payload {
         let name = name.as_ref();
         Payload::new(name, None, len, piece_len)
+    }
+
+    /// The same, for its trackers' peers alone (BEP 27).
+    pub fn private(self) -> Payload {
+        Payload { is_private: true, ..self }
     }
 
     /// A torrent of a folder.
@@ -102,6 +117,9 @@ impl Payload {
             }
             info.int("piece length", self.piece_len.into());
             info.bytes("pieces", &hashes);
+            if self.is_private {
+                info.int("private", 1);
+            }
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::{IpAddr, Shutdown, TcpListener, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
@@ -50,6 +50,8 @@ struct Shared {
     delay: Duration,
     /// So many announces are remembered and not answered.
     unanswered: AtomicU32,
+    /// Whom it names to everybody, if not everybody else.
+    named: Option<SocketAddr>,
     /// So many were answered.
     answered: AtomicU32,
     announces: Mutex<Vec<Announce>>,
@@ -76,6 +78,11 @@ impl Tracker {
     /// Where it is told to listen.
     pub fn at(listener: TcpListener) -> Tracker {
         Tracker::with(listener, Shared::default())
+    }
+
+    /// The same, and names only this peer.
+    pub fn naming(listener: TcpListener, peer: SocketAddr) -> Tracker {
+        Tracker::with(listener, Shared { named: Some(peer), ..Shared::default() })
     }
 
     fn with(listener: TcpListener, shared: Shared) -> Tracker {
@@ -181,6 +188,9 @@ fn reply(shared: &Shared, announce: Announce) -> Vec<u8> {
         };
     }
     others.remove(&announce.values.get("peer_id").cloned());
+    if let Some(named) = shared.named {
+        others = BTreeMap::from([(None, (named.ip(), named.port()))]);
+    }
     let mut peers = Vec::new();
     for (ip, port) in others.values() {
         let IpAddr::V4(ip) = ip else { continue };
