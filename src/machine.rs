@@ -161,6 +161,9 @@ pub enum Job {
     SaveFile { id: JobId, name: String, bytes: Vec<u8> },
     /// Read such a file, at most `len_max` bytes; answered by [`Completion::FileLoaded`].
     LoadFile { id: JobId, name: String, len_max: usize },
+    /// Add to the end of such a file, which is made where there is none; answered by [`Completion::Appended`] when a
+    /// later end of this process cannot take it back any more (a power cut can). All of it is added, or nothing.
+    Append { id: JobId, name: String, bytes: Vec<u8> },
     /// As [`Job::SaveFile`], of a file among others of its kind; answered by [`Completion::Shelved`] when it is durable.
     Shelve { id: JobId, file: OnShelf, bytes: Vec<u8> },
     /// Takes a file off its shelf, durably; answered by [`Completion::Shelved`], also where there was none.
@@ -181,6 +184,7 @@ impl Job {
     pub fn id(&self) -> Option<JobId> {
         match self {
             Job::SaveFile { id, .. }
+            | Job::Append { id, .. }
             | Job::LoadFile { id, .. }
             | Job::Shelve { id, .. }
             | Job::Unshelve { id, .. }
@@ -297,6 +301,10 @@ pub enum Completion {
         id: JobId,
         result: Result<(), DiskError>,
     },
+    Appended {
+        id: JobId,
+        result: Result<(), DiskError>,
+    },
     Shelved {
         id: JobId,
         result: Result<(), DiskError>,
@@ -323,6 +331,7 @@ impl Completion {
     pub fn id(&self) -> Option<JobId> {
         match self {
             Completion::FileSaved { id, .. }
+            | Completion::Appended { id, .. }
             | Completion::FileLoaded { id, .. }
             | Completion::Shelved { id, .. }
             | Completion::Recalled { id, .. }

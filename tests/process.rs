@@ -21,6 +21,8 @@ mod discovery;
 mod enough;
 #[path = "process/existing.rs"]
 mod existing;
+#[path = "process/groups.rs"]
+mod groups;
 #[path = "process/index.rs"]
 mod index;
 #[path = "kit/mod.rs"]

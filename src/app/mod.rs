@@ -32,6 +32,7 @@ pub mod publish;
 pub mod run;
 pub mod seed;
 pub mod serve;
+mod serve_groups;
 mod serve_index;
 pub mod server;
 pub mod settings;

@@ -7,13 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::exit::{Exit, Failure};
 use super::json::Object;
 use super::run::identity;
-use super::serve_index;
 use super::settings::{Environment, Settings, shown};
 use super::values;
+use super::{serve_groups, serve_index};
 use crate::base::Span;
 use crate::base::access::{self, Access};
 use crate::base::keyed::Secret;
-use crate::groups::{self, Groups};
 use crate::io::console::Console;
 use crate::io::reactor::{Ended, Handle, Next, Options, Reactor};
 use crate::io::signals::{self, Signal};
@@ -57,7 +56,7 @@ pub fn run(settings: &Settings, environment: Environment<'_>, console: &Console)
         http_only: false,
     };
     let mut node = Node::new(peer_id, key);
-    let groups = Groups::new(groups_options(settings)?);
+    let groups = serve_groups::open(settings, &state_dir, secret()?)?;
     node.serve(Server::new(front, tracker, index, groups));
     watch_signals(reactor.handle(), lists)?;
     if settings.switch("json") {
@@ -105,17 +104,6 @@ fn tracker_options(settings: &Settings) -> Result<tracker::Options, Failure> {
         interval,
         peers_max: count("max-peers").unwrap_or(default.peers_max),
         memory_max: size("memory").unwrap_or(default.memory_max),
-    })
-}
-
-fn groups_options(settings: &Settings) -> Result<groups::Options, Failure> {
-    let default = groups::Options::new(secret()?);
-    let flood = settings.count("flood").and_then(|count| u32::try_from(count).ok());
-    Ok(groups::Options {
-        password: settings.text("password").map(str::to_string),
-        opers: settings.accounts("oper"),
-        flood_per_s: flood.unwrap_or(default.flood_per_s),
-        ..default
     })
 }
 

@@ -31,6 +31,11 @@ pub const CONTROL_QUEUE_LEN: usize = 1024 * 1024;
 /// Unsent control bytes at which a machine is told, half of the end: it can still say why it hangs up.
 pub const PILE_LEN: usize = CONTROL_QUEUE_LEN / 2;
 
+/// Unsent control bytes of all connections together, above which …
+pub const BACKLOG_LEN: usize = 32 * 1024 * 1024;
+/// … a machine is told from this many bytes on: a crowd that does not read must not fill a small box.
+pub const PILE_LEN_BACKLOG: usize = 64 * 1024;
+
 // ---- .torrent files (as libtorrent) ----------------------------------------------------------------------------
 
 /// Bytes of a .torrent file.

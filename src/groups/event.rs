@@ -62,17 +62,12 @@ impl Event {
         Event { full: full.into(), body }
     }
 
-    /// A line that was written by an event before: its bytes, and where its tags end.
-    pub fn of(full: Arc<[u8]>, body: usize) -> Event {
-        Event { full, body }
-    }
-
-    /// A line that was kept: what [`Self::full`] gave. None for anything else.
+    /// A line that was written by an event before: its bytes, and where its tags have ended. None where it is none.
     pub fn read(full: &[u8], body: usize) -> Option<Event> {
         let is_whole = full.starts_with(b"@time=") && full.ends_with(b"\r\n") && std::str::from_utf8(full).is_ok();
-        let has_body = body > TIME_LEN && body < full.len() && full.get(body - 1) == Some(&b' ');
-        let has_tags = matches!(full.get(TIME_LEN), Some(b' ' | b';'));
-        (is_whole && has_body && has_tags).then(|| Event::of(full.into(), body))
+        let has_tags = body > TIME_LEN && matches!(full.get(TIME_LEN), Some(b';' | b' '));
+        let has_body = full.get(body.wrapping_sub(1)) == Some(&b' ') && body + 2 < full.len();
+        (is_whole && has_tags && has_body).then(|| Event { full: full.into(), body })
     }
 
     /// With all tags.

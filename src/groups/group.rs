@@ -1,6 +1,7 @@
 //! A group (IRC: channel): who sits in it, its topic, its modes and its lists.
 
 use super::caps::Caps;
+use super::ring::Ring;
 use super::table::Key;
 use crate::base::ConnId;
 
@@ -100,6 +101,10 @@ pub struct Group {
     pub invited: Vec<ConnId>,
     /// Seconds since 1970.
     pub made_s: u64,
+    /// What was said last.
+    pub ring: Ring,
+    /// It is in the file of history.
+    pub is_recorded: bool,
 }
 
 impl Group {
@@ -112,6 +117,8 @@ impl Group {
             lists: Lists::default(),
             invited: Vec::new(),
             made_s,
+            ring: Ring::default(),
+            is_recorded: false,
         }
     }
 

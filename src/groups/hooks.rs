@@ -1,8 +1,9 @@
 //! What happens when members come, change their nick, and go: counts, and whoever wants to hear of it.
 
 use super::Groups;
-use super::table::{GroupKey, Key, Members};
+use super::table::{Key, Members};
 use super::turn::Turn;
+use crate::wire::irc::same;
 
 /// Sums over the members.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -31,12 +32,21 @@ impl Groups {
     pub(super) fn came(&mut self, me: Key, turn: &mut Turn<'_>) {
         self.claim(me, turn);
         self.tell_waiting(me, turn);
+        let member = &self.members[me];
+        self.tell_watchers(member.nick(), true, member.mask(), turn);
     }
 
     /// A member has another nick than `old` now.
     pub(super) fn renamed(&mut self, me: Key, old: &str, turn: &mut Turn<'_>) {
         self.used(me, old, turn);
         self.claim(me, turn);
+        self.remember(me, old, turn.wall_ms);
+        let member = &self.members[me];
+        // Of a change of case alone nobody needs to hear.
+        if !same(old, member.nick()) {
+            self.tell_watchers(old, false, old, turn);
+            self.tell_watchers(member.nick(), true, member.mask(), turn);
+        }
     }
 
     /// A member goes; all of it is still there.
@@ -44,16 +54,8 @@ impl Groups {
         let nick = self.members[who].nick().to_string();
         self.used(who, &nick, turn);
         self.leave_swarms(who, turn.out);
-    }
-
-    /// Topic, modes or lists of a group have changed.
-    pub(super) fn changed(&mut self, _group: GroupKey, _turn: &mut Turn<'_>) {}
-
-    /// Nobody may sit in this group any more.
-    pub(super) fn end_if_empty(&mut self, group: GroupKey, _turn: &mut Turn<'_>) {
-        if self.rooms[group].seats().is_empty() {
-            self.rooms.remove(group);
-        }
+        self.remember(who, &nick, turn.wall_ms);
+        self.tell_watchers(&nick, false, &nick, turn);
     }
 
     pub(super) fn count_in(&mut self, me: Key) {

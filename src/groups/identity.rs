@@ -406,5 +406,6 @@ impl Groups {
         for (me, conn) in waiting {
             self.with_turn(conn, now, out, |groups, turn| groups.try_register(me, turn));
         }
+        self.read_kept(now, out);
     }
 }

@@ -37,6 +37,10 @@ impl Groups {
         if found.is_some_and(|group| self.rooms[group].has(me)) {
             return;
         }
+        if found.is_none() && self.rooms.len() >= GROUPS_MAX {
+            self.make_room(turn.now);
+        }
+        let nick = self.members[me].nick();
         let is_full = found.is_none() && self.rooms.len() >= GROUPS_MAX;
         if self.members[me].groups.len() >= GROUPS_PER_MEMBER || is_full {
             let text =

@@ -65,11 +65,6 @@ impl KeptFile {
         self.saving.is_none() && self.due.is_none()
     }
 
-    /// Nothing is under way: something may be saved.
-    pub fn is_free(&self) -> bool {
-        self.saving.is_none() && self.loading.is_none()
-    }
-
     pub fn waits_for(&self, job: JobId) -> bool {
         [self.loading, self.saving].contains(&Some(job))
     }

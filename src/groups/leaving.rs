@@ -68,6 +68,8 @@ impl Groups {
         for group in groups {
             self.unseat(who, group, turn);
         }
+        self.watches.clear(self.members[who].conn);
+        self.kept_len -= self.members[who].stream.kept();
         self.members.remove(who);
     }
 

@@ -69,8 +69,8 @@ pub struct Member {
     pub spoke_at: Time,
     /// Seconds since 1970.
     pub since_s: u64,
-    /// Nicks it watches.
-    pub watches: u16,
+    /// Wrong passwords of an operator that it tried.
+    pub wrong_tries: u8,
 }
 
 impl Member {
@@ -99,7 +99,7 @@ impl Member {
             heard_at: now,
             spoke_at: now,
             since_s: wall_ms / 1000,
-            watches: 0,
+            wrong_tries: 0,
         }
     }
 

@@ -12,32 +12,40 @@
 //! [`Groups::came`], [`Groups::renamed`] and [`Groups::went`] in [`hooks`] are called at the end of a login, after a
 //! change of nick, and before a member is forgotten.
 
-// Until all commands are there.
-#![allow(dead_code)]
-
 mod about;
 mod caps;
+mod chathistory;
 mod discovery;
 mod event;
+mod gate;
 mod group;
+mod help;
+mod history;
 mod hooks;
 mod identity;
 mod idle;
 mod ids;
+mod inviting;
 mod isupport;
 mod joining;
 mod kept_file;
 mod leaving;
+mod list;
 mod lists;
 mod member;
 mod modes;
+mod monitor;
 mod names;
 mod numerics;
+mod opers;
 mod options;
 mod owners;
 mod pace;
 mod passwords;
+mod presence;
+mod record;
 mod registration;
+mod ring;
 mod table;
 mod talk;
 mod topic;
@@ -45,20 +53,28 @@ mod turn;
 mod user_modes;
 mod verbs;
 mod waiting;
+mod who;
+mod whois;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use self::discovery::Swarms;
+pub use self::gate::FILE;
+use self::gate::Gate;
+pub use self::history::FILE_MAX;
+use self::history::Recent;
 use self::hooks::Counts;
 use self::identity::Identities;
 use self::ids::MsgId;
 use self::member::Member;
+use self::monitor::Watches;
 pub use self::options::{Kept, Options};
 use self::passwords::Passwords;
 use self::table::{Key, Members, Rooms};
 use self::turn::Turn;
+use self::whois::Past;
 use crate::base::address::unmapped;
 use crate::base::{ConnId, Pool, Time};
 use crate::machine::{Closed, Completion, Input, Machine, Note, Outbox};
@@ -83,10 +99,20 @@ pub struct Groups {
     leaving: BTreeMap<ConnId, Time>,
     /// Who is not read until this moment.
     throttled: BTreeSet<(Time, Key, ConnId)>,
+    /// Bytes of members that are not lines yet, or may not be said yet.
+    kept_len: usize,
     swept_at: Time,
     last_id: MsgId,
     ids: Identities,
     swarms: Swarms,
+    gate: Gate,
+    /// Bytes of all rings.
+    history_len: usize,
+    /// When it was last looked for what has grown old; milliseconds since 1970.
+    aged_ms: u64,
+    recent: Recent,
+    watches: Watches,
+    past: Past,
     is_stopped: bool,
 }
 
@@ -101,10 +127,17 @@ impl Groups {
             counts: Counts::default(),
             leaving: BTreeMap::new(),
             throttled: BTreeSet::new(),
+            kept_len: 0,
             swept_at: Time::ZERO,
             last_id: MsgId::default(),
             ids: Identities::default(),
             swarms: Swarms::default(),
+            gate: Gate::new(options.history.is_some()),
+            history_len: 0,
+            aged_ms: 0,
+            recent: Recent::default(),
+            watches: Watches::default(),
+            past: Past::default(),
             is_stopped: false,
             options,
         }
@@ -118,12 +151,12 @@ impl Groups {
 
     /// Whether it asked for what this job has brought.
     pub fn waits_for(&self, completion: &Completion) -> bool {
-        completion.id().is_some_and(|id| self.ids.waits_for(id))
+        completion.id().is_some_and(|id| self.gate.waits_for(id) || self.ids.waits_for(id))
     }
 
     /// Nothing is left to save.
     pub fn is_stopped(&self) -> bool {
-        self.is_stopped && self.ids.is_quiet()
+        self.is_stopped && self.gate.is_quiet() && self.ids.is_quiet()
     }
 
     fn enter(&mut self, conn: ConnId, remote: SocketAddr, now: Time, out: &mut Outbox) {
@@ -186,14 +219,37 @@ impl Groups {
         self.leaving.clear();
         self.throttled.clear();
         self.swarms = Swarms::default();
+        self.kept_len = 0;
         self.members = Members::new(self.options.secret);
         self.rooms = Rooms::default();
         self.counts = Counts::default();
+        self.watches = Watches::default();
+        self.history_len = 0;
+        self.gate.flush(None, out);
+    }
+
+    /// Whether a job was that of the history; then what it held is let go.
+    fn written(&mut self, completion: &Completion, out: &mut Outbox) -> bool {
+        let (Completion::Appended { id, result } | Completion::FileSaved { id, result }) = completion else {
+            return false;
+        };
+        let is_ours = self.gate.written(*id, result, out);
+        if is_ours {
+            self.append(out);
+        }
+        is_ours
     }
 }
 
 impl Machine for Groups {
     fn handle(&mut self, now: Time, input: Input<'_>, out: &mut Outbox) {
+        if let Input::Completed(completion) = &input
+            && self.written(completion, out)
+        {
+            // What is let go now was held long enough.
+            return;
+        }
+        let before = out.commands.len();
         match input {
             Input::Accepted { conn, remote } => self.enter(conn, remote, now, out),
             Input::Received { conn, bytes } => self.received(conn, bytes, now, out),
@@ -205,13 +261,18 @@ impl Machine for Groups {
             }
             Input::Closed { conn, reason } => self.closed(conn, reason, now, out),
             Input::Deadline => {
+                self.append(out);
+                self.age(now, out.wall_ms);
                 self.release(now, out);
                 self.close_late(now, out);
                 self.sweep(now, out);
                 self.ids.on_deadline(now, out);
                 self.swarms_deadline(now, out);
             }
-            Input::Note(Note::Listening { .. }) => self.ids.load(out),
+            Input::Note(Note::Listening { .. }) => {
+                self.ids.load(out);
+                self.settle(now, out);
+            }
             Input::Completed(completion) => self.file_ended(completion, now, out),
             Input::Note(Note::SwarmTold { conn, info_hash, peers }) => {
                 self.swarm_told(conn, info_hash, peers, now, out);
@@ -222,26 +283,30 @@ impl Machine for Groups {
             Input::Stop => self.stop(now, out),
             _ => {}
         }
+        self.gate.hold(before, out);
     }
 
     fn next_deadline(&self) -> Option<Time> {
         let throttled = self.throttled.first().map(|(due, ..)| *due);
-        [throttled, self.next_sweep(), self.next_leave(), self.ids.next_deadline(), self.swarms.next_deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        let files = [self.gate.next_deadline(), self.ids.next_deadline(), self.swarms.next_deadline()];
+        let own = [throttled, self.next_sweep(), self.next_leave()];
+        own.into_iter().chain(files).flatten().min()
     }
 
     fn appetite(&self, _: ConnId, _: &Pool) -> usize {
-        READ_LEN
+        if self.gate.is_full() { 0 } else { READ_LEN }
     }
 
     fn check(&self) {
         self.members.check();
+        let kept: usize = self.members.iter().map(|(_, member)| member.stream.kept()).sum();
+        assert_eq!(self.kept_len, kept, "bytes that are no lines yet");
         self.ids.check();
         self.swarms.check();
         self.rooms.check();
         for (key, group) in self.rooms.iter() {
+            group.ring.check();
+            assert!(!group.seats().is_empty() || group.is_recorded, "a group that nobody needs");
             for seat in group.seats() {
                 let member = &self.members[seat.member];
                 assert!(member.groups.contains(&key), "who sits in a group knows of it");
@@ -252,6 +317,13 @@ impl Machine for Groups {
             assert!(member.groups.iter().all(|group| self.rooms[*group].has(key)), "who knows of a group sits in it");
         }
         self.counts.check(&self.members);
+        self.gate.check();
+        self.watches.check();
+        assert_eq!(
+            self.history_len,
+            self.rooms.iter().map(|(_, group)| group.ring.len()).sum::<usize>(),
+            "bytes kept"
+        );
     }
 }
 

@@ -49,7 +49,7 @@ impl Options {
             opers: Vec::new(),
             flood_per_s: 10,
             secret,
-            history: None,
+            history: Some(Kept::default()),
         }
     }
 }

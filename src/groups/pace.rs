@@ -10,22 +10,33 @@ use crate::machine::{Command, Outbox};
 const BURST_S: u64 = 5;
 /// Replies to one member that may be on their way before its next lines are looked at.
 const OWING_LEN: usize = 64 * 1024;
+/// Bytes of all members that are no whole lines yet, or that nobody may say yet: many who send slowly must not fill a
+/// small box.
+const KEPT_MAX: usize = 8 * 1024 * 1024;
 
 impl Groups {
     /// Takes bytes of a member, as many lines of them as it may say now.
     pub(super) fn read(&mut self, me: Key, bytes: &[u8], turn: &mut Turn<'_>) {
         let member = &mut self.members[me];
         let conn = member.conn;
-        if member.is_throttled || member.is_owing {
+        // Before it is known whose the nicks are, nobody is listened to.
+        if member.is_throttled || member.is_owing || self.ids.is_loading() {
+            self.kept_len += bytes.len();
             return member.stream.keep(bytes);
         }
         let mut stream = std::mem::take(&mut member.stream);
+        self.kept_len -= stream.kept();
         stream.feed(bytes, |cut| {
             self.heard(me, cut, turn);
             self.goes_on(me, conn, turn)
         });
         if self.members.by_conn(conn) == Some(me) {
+            let kept = stream.kept();
+            self.kept_len += kept;
             self.members[me].stream = stream;
+            if kept > 0 && self.kept_len > KEPT_MAX {
+                return self.end(me, "Too much is unfinished on this server; try again soon", turn);
+            }
             self.pace(me, turn);
         }
     }
@@ -88,6 +99,23 @@ impl Groups {
                 self.members[who].is_throttled = false;
                 self.resume(who, now, out);
             }
+        }
+    }
+
+    /// Those who spoke too early are listened to now.
+    pub(super) fn read_kept(&mut self, now: Time, out: &mut Outbox) {
+        let early: Vec<(Key, ConnId)> = self
+            .members
+            .iter()
+            .filter(|(_, member)| member.stream.kept() > 0)
+            .map(|(key, member)| (key, member.conn))
+            .collect();
+        for (key, conn) in early {
+            self.with_turn(conn, now, out, |groups, turn| {
+                if groups.members.by_conn(conn) == Some(key) {
+                    groups.read(key, &[], turn);
+                }
+            });
         }
     }
 

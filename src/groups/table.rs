@@ -76,14 +76,6 @@ impl Members {
         self.by_nick.insert(self.hash(nick), key);
     }
 
-    pub fn get(&self, key: Key) -> Option<&Member> {
-        self.slab.get(key.0 as usize)
-    }
-
-    pub fn contains(&self, key: Key) -> bool {
-        self.slab.contains(key.0 as usize)
-    }
-
     pub fn iter(&self) -> impl Iterator<Item = (Key, &Member)> {
         self.slab.iter().map(|(at, member)| (Key(at as u32), member))
     }
@@ -151,6 +143,10 @@ impl Rooms {
 
     pub fn keys(&self) -> Vec<GroupKey> {
         self.by_name.values().copied().collect()
+    }
+
+    pub fn contains(&self, key: GroupKey) -> bool {
+        self.slab.contains(key.0 as usize)
     }
 
     pub fn len(&self) -> usize {

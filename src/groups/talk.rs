@@ -91,6 +91,10 @@ impl Groups {
             }
             let signs = &target[..target.len() - name.len()];
             let shown = format!("{signs}{}", self.rooms[group].name);
+            let own_id = if kind == Kind::Tagmsg { None } else { self.named(&shown, line) };
+            if let Some(event) = self.said_before(Some(group), own_id) {
+                return self.echo(me, &event, kind, turn);
+            }
             let Some(event) = self.write_message(me, &shown, text, line, kind, turn) else { return };
             let (to_voices, to_ops) = (signs.contains('+'), signs.contains('@'));
             let tags_only = kind == Kind::Tagmsg;
@@ -98,6 +102,9 @@ impl Groups {
                 let is_meant = signs.is_empty() || seat.rank.is_op || (to_voices && !to_ops && seat.rank.has_voice);
                 is_meant && (!tags_only || seat.caps.has(Caps::MESSAGE_TAGS))
             };
+            if kind != Kind::Tagmsg && signs.is_empty() {
+                self.keep(group, own_id, &event, turn);
+            }
             self.tell_group(group, &event, me, wants, turn);
             self.echo(me, &event, kind, turn);
             return;
@@ -111,10 +118,15 @@ impl Groups {
             return self.refuse(me, kind, ERR_NOSUCHNICK, target, "No such nick/channel", turn);
         };
         let shown = self.members[other].nick().to_string();
+        let own_id = if kind == Kind::Tagmsg { None } else { self.named(&shown, line) };
+        if let Some(event) = self.said_before(None, own_id) {
+            return self.echo(me, &event, kind, turn);
+        }
         let Some(event) = self.write_message(me, &shown, text, line, kind, turn) else { return };
         if kind != Kind::Tagmsg || self.members[other].caps.has(Caps::MESSAGE_TAGS) {
             self.tell(other, me, &event, turn);
         }
+        self.remember_private(own_id, &event);
         self.echo(me, &event, kind, turn);
         if kind == Kind::Privmsg
             && let Some(away) = &self.members[other].away

@@ -121,11 +121,6 @@ impl<'a> Turn<'a> {
         self.label.take().map(|(label, _)| label)
     }
 
-    /// Whether the command under way wants a label.
-    pub fn is_labelled(&self) -> bool {
-        self.label.is_some()
-    }
-
     /// Whether this is the connection of the member who spoke.
     pub fn is_of(&self, conn: ConnId) -> bool {
         self.conn == conn

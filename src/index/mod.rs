@@ -51,6 +51,9 @@ pub struct Carried {
     pub torrents: u64,
     pub seeds: u64,
     pub peers: u64,
+    /// Members of groups, and groups.
+    pub members: u64,
+    pub groups: u64,
 }
 
 /// Who knows the peers. The hallway lends it for each request: machines do not know each other.

@@ -160,6 +160,11 @@ fn head_line(view: &View<'_>, page: &mut String) {
         sum(grouped(carried.torrents), if carried.torrents == 1 { "swarm tracked" } else { "swarms tracked" });
         sum(grouped(carried.seeds), if carried.seeds == 1 { "seed" } else { "seeds" });
         sum(grouped(carried.peers), if carried.peers == 1 { "peer" } else { "peers" });
+        if carried.members > 0 {
+            let (members, groups) = (carried.members, carried.groups);
+            sum(grouped(members), if members == 1 { "member" } else { "members" });
+            sum(grouped(groups), if groups == 1 { "group" } else { "groups" });
+        }
     }
     *page += "</ul></section>\n";
 }

@@ -42,6 +42,8 @@ pub struct Conn {
     pub tells: bool,
     /// Its machine was told that much waits, and not yet that all of it has left.
     pub piled: bool,
+    /// Its part of the unsent bytes of all connections, as last counted.
+    pub counted: usize,
     /// It is in the list of connections with something new to send.
     pub dirty: bool,
     /// It is in the list of connections that get a turn.
@@ -66,6 +68,7 @@ impl Conn {
             paused: false,
             tells: false,
             piled: false,
+            counted: 0,
             dirty: false,
             listed: false,
             is_watched: false,

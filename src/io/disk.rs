@@ -11,7 +11,7 @@ use crossbeam_channel::Receiver;
 
 use super::files::{Folder, Table};
 use super::hasher::{HashJob, Hashers};
-use super::keep;
+use super::keep::{self, Log};
 use super::mailbox::Sender;
 use super::shelf::Shelf;
 use super::statefile;
@@ -49,7 +49,7 @@ pub fn start(
     hashers: Hashers,
 ) -> io::Result<JoinHandle<()>> {
     let table = Table::new(options.open_files);
-    let mut disk = Disk { options, mail, hashers, table, stores: BTreeMap::new() };
+    let mut disk = Disk { options, mail, hashers, table, stores: BTreeMap::new(), log: Log::default() };
     let run = move || jobs.iter().for_each(|job| disk.handle(job));
     std::thread::Builder::new().name("disk".into()).stack_size(STACK_LEN).spawn(run)
 }
@@ -60,6 +60,7 @@ struct Disk {
     hashers: Hashers,
     table: Table,
     stores: BTreeMap<StoreId, Store>,
+    log: Log,
 }
 
 impl Disk {
@@ -114,8 +115,13 @@ impl Disk {
                 self.stores.remove(&store);
             }
             Job::SaveFile { id, name, bytes } => {
+                self.log.forget(&name);
                 let result = keep::save(&options.state_dir, &name, &bytes);
                 self.mail.send(Completion::FileSaved { id, result });
+            }
+            Job::Append { id, name, bytes } => {
+                let result = self.log.append(&options.state_dir, &name, &bytes);
+                self.mail.send(Completion::Appended { id, result });
             }
             Job::Keep { info_hash, bytes } => {
                 if let Err(error) = statefile::keep_torrent(&options.state_dir, info_hash, &bytes) {

@@ -60,6 +60,54 @@ fn write_anew(folder: &Path, name: &str, bytes: &[u8], waits: bool) -> Result<()
     })
 }
 
+/// The file that was last added to stays open: it is added to many times a second while people talk.
+#[derive(Default, Debug)]
+pub struct Log {
+    open: Option<(String, File, u64)>,
+}
+
+impl Log {
+    /// Adds to the end of a file, which is made where there is none: all of it, or nothing.
+    ///
+    /// # Errors
+    /// When it cannot be made or written; what was there before stays as it was.
+    pub fn append(&mut self, state_dir: &Path, name: &str, bytes: &[u8]) -> Result<(), DiskError> {
+        let path = place(state_dir, name)?;
+        let (file, len) = match self.open.take() {
+            Some((opened, file, len)) if opened == name => (file, len),
+            _ => open_end(&path).map_err(|error| Trouble::new("open", &path, &error).into_error())?,
+        };
+        if let Err(error) = (&file).write_all(bytes) {
+            // A part of it would spoil what is added later.
+            if let Err(error) = file.set_len(len) {
+                log::debug!("cannot cut {}: {error}", path.display());
+            }
+            return Err(Trouble::new("write", &path, &error).into_error());
+        }
+        self.open = Some((name.to_string(), file, len + bytes.len() as u64));
+        Ok(())
+    }
+
+    /// A file of this name is replaced: the one that is open is another one then.
+    pub fn forget(&mut self, name: &str) {
+        self.open.take_if(|(opened, ..)| opened == name);
+    }
+}
+
+/// A file to add to, and its length.
+fn open_end(path: &Path) -> io::Result<(File, u64)> {
+    let open = || private().append(true).create(true).open(path);
+    let file = match open() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            path.parent().map_or(Ok(()), fs::create_dir_all)?;
+            open()?
+        }
+        other => other?,
+    };
+    let len = file.metadata()?.len();
+    Ok((file, len))
+}
+
 /// A file's bytes, and how long ago they were written; None where it is not there.
 ///
 /// # Errors
@@ -192,6 +240,23 @@ mod tests {
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
         fs::write(dir.path().join("key"), "longer than ten").unwrap();
         assert!(make(b"new").unwrap_err().text.contains("longer"));
+    }
+
+    #[test]
+    fn what_is_added_stands_behind_what_was_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = Log::default();
+        let mut append = |name: &str, bytes: &[u8]| log.append(dir.path(), name, bytes);
+        append("a/b", b"one").unwrap();
+        append("a/b", b" two").unwrap();
+        assert_eq!(fs::read(dir.path().join("a/b")).unwrap(), b"one two");
+        append("c", b"other").unwrap();
+        append("a/b", b" three").unwrap();
+        assert!(append("../b", b"").is_err() && append("a", b"").is_err());
+        save(dir.path(), "a/b", b"four").unwrap();
+        log.forget("a/b");
+        log.append(dir.path(), "a/b", b" five").unwrap();
+        assert_eq!(fs::read(dir.path().join("a/b")).unwrap(), b"four five");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::listen::open_socket;
 use super::reactor::{Next, Queued, Reactor, Stage, same_family};
 use crate::base::ConnId;
 use crate::base::address::unmapped;
-use crate::base::limits::PILE_LEN;
+use crate::base::limits::{BACKLOG_LEN, PILE_LEN, PILE_LEN_BACKLOG};
 use crate::machine::{Closed, Command, Completion, Input, Job, Note, Run};
 
 impl Reactor {
@@ -101,12 +101,15 @@ impl Reactor {
             self.inputs.push_back(Queued::Closed(id, Closed::Overflow));
             return;
         }
-        if conn.queue.control_len() > PILE_LEN && !conn.piled {
+        self.backlog += conn.queue.control_len() - conn.counted;
+        conn.counted = conn.queue.control_len();
+        let most = if self.backlog > BACKLOG_LEN { PILE_LEN_BACKLOG } else { PILE_LEN };
+        if conn.counted > most && !conn.piled {
             // Perhaps much was said in one turn, and the other side reads well.
             self.flush(key);
             let conn = &mut self.conns[key];
             let queued = conn.queue.control_len();
-            if queued > PILE_LEN {
+            if queued > most {
                 conn.piled = true;
                 self.inputs.push_back(Queued::Piled { conn: id, queued });
             }

@@ -147,6 +147,8 @@ pub struct Reactor {
     pub(super) braked: Vec<usize>,
     /// Connections with something new to send.
     pub(super) dirty: Vec<usize>,
+    /// Unsent control bytes of all connections.
+    pub(super) backlog: usize,
     pub(super) scratch: Box<[u8]>,
     pub(super) runs: Vec<Vec<u8>>,
     pub(super) out: Outbox,
@@ -209,6 +211,7 @@ impl Reactor {
             ready: VecDeque::new(),
             braked: Vec::new(),
             dirty: Vec::new(),
+            backlog: 0,
             scratch: vec![0; limits::READ_LEN].into_boxed_slice(),
             runs: Vec::new(),
             out,

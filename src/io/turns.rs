@@ -122,6 +122,9 @@ impl Reactor {
                 conn.hung_up = true;
             }
         }
+        let left = conn.queue.control_len();
+        self.backlog -= conn.counted - left;
+        conn.counted = left;
     }
 
     /// One read of at most what the machine wants.
@@ -174,6 +177,7 @@ impl Reactor {
     pub(super) fn drop_conn(&mut self, key: usize) {
         if let Some(mut conn) = self.conns.try_remove(key) {
             self.by_id.remove(&conn.id);
+            self.backlog -= conn.counted;
             conn.queue.clear(&mut self.runs);
             if conn.is_watched
                 && let Err(error) = self.poll.registry().deregister(&mut conn.stream)

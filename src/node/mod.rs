@@ -202,15 +202,19 @@ impl Node {
                 self.bans.saved(*id, result);
                 None
             }
-            Completion::Shelved { .. } | Completion::Recalled { .. } | Completion::FileLoaded { .. } => None,
-            Completion::Space { .. } | Completion::Done { .. } => None,
+            Completion::Shelved { .. }
+            | Completion::Recalled { .. }
+            | Completion::FileLoaded { .. }
+            | Completion::Space { .. }
+            | Completion::Done { .. }
+            | Completion::Appended { .. } => None,
         };
         if let Some(id) = id {
             self.hand(id, now, Input::Completed(completion), out);
-        } else if self.server.as_ref().is_some_and(|server| server.sites.waits_for(&completion)) {
-            self.with_server(now, out, |server, out| server.sites.completed(completion, now, out));
         } else if self.server.as_ref().is_some_and(|server| server.groups.waits_for(&completion)) {
             self.hand_groups(now, Input::Completed(completion), out);
+        } else if self.server.as_ref().is_some_and(|server| server.sites.waits_for(&completion)) {
+            self.with_server(now, out, |server, out| server.sites.completed(completion, now, out));
         } else {
             self.hand_dht(now, Input::Completed(completion), out);
         }

@@ -83,7 +83,7 @@ impl Sites {
         match owner {
             Some(Owner::Remote) => self.with_remote(|remote| remote.ask(conn, request, now, out)),
             Some(Owner::Tracker) => self.tracker.handle(now, Input::Request { conn, request }, out),
-            Some(Owner::Index) => self.index.ask(conn, request, &Counted(&self.tracker), now, out),
+            Some(Owner::Index) => self.index.ask(conn, request, &Counted(&self.tracker, self.talk), now, out),
             Some(Owner::House) => out.push(Command::Answer { conn, reply: self.house(request, now) }),
             #[cfg(test)]
             Some(Owner::Echo) => {
@@ -210,8 +210,8 @@ impl Sites {
     }
 }
 
-/// What the tracker knows of peers, for the index.
-struct Counted<'a>(&'a Tracker);
+/// What the tracker knows of peers, and how many talk here, for the index.
+struct Counted<'a>(&'a Tracker, (usize, usize, usize));
 
 impl index::Swarms for Counted<'_> {
     fn counts(&self, info_hash: InfoHash) -> Option<index::Counts> {
@@ -222,6 +222,8 @@ impl index::Swarms for Counted<'_> {
     fn carried(&self) -> Option<index::Carried> {
         let (_, sums, torrents) = self.0.numbers();
         let (seeds, peers) = (sums.seeds as u64, sums.leechers as u64);
-        Some(index::Carried { torrents: torrents as u64, seeds, peers })
+        let (members, _, groups) = self.1;
+        let (members, groups) = (members as u64, groups as u64);
+        Some(index::Carried { torrents: torrents as u64, seeds, peers, members, groups })
     }
 }

@@ -283,6 +283,7 @@ impl Swarm {
                 | Completion::Fetched { .. }
                 | Completion::Resolved { .. }
                 | Completion::FileSaved { .. }
+                | Completion::Appended { .. }
                 | Completion::FileLoaded { .. }
                 | Completion::Shelved { .. }
                 | Completion::Recalled { .. }
@@ -324,7 +325,7 @@ impl Swarm {
             Completion::Fetched { id, result } => self.contacts.fetched(id, result, now, out),
             Completion::Resolved { id, result } => self.resolved(id, result, now, out),
             // Others'.
-            Completion::FileSaved { .. } | Completion::FileLoaded { .. } => {}
+            Completion::FileSaved { .. } | Completion::Appended { .. } | Completion::FileLoaded { .. } => {}
         }
         self.torrent.go_on_stopping(now, out);
     }

@@ -7,6 +7,7 @@ mod capture;
 mod daemons;
 mod dht;
 mod halfway;
+mod irc;
 #[path = "../kit/mod.rs"]
 mod kit;
 mod leechers;

@@ -131,6 +131,7 @@ impl Disk {
                 };
                 vec![Completion::FileSaved { id, result }]
             }
+            Job::Append { .. } => unreachable!("no machine here keeps a log"),
             Job::Shelve { .. } | Job::Unshelve { .. } | Job::Recall { .. } => {
                 unreachable!("no machine here has a shelf")
             }

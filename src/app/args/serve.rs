@@ -39,6 +39,16 @@ command! {
     #[argh(option)] keys: Option<String>,
     /// lines per second that a member of groups may say in the long run; more is read later (default: 10; 0: no limit)
     #[argh(option)] flood: Option<String>,
+    /// what the network of groups is called, one word (default: peerlink)
+    #[argh(option)] network: Option<String>,
+    /// a message for everybody who comes in: a file of text
+    #[argh(option)] motd: Option<String>,
+    /// keep nothing of what is said in groups
+    #[argh(switch)] no_history: bool,
+    /// how much of what is said is kept per group (default: 256K)
+    #[argh(option)] history_size: Option<String>,
+    /// how long it is kept at most (default: 30d; 0: as long as there is room)
+    #[argh(option)] history_age: Option<String>,
     /// header that names who asks, believed of a proxy on this machine or network (such as X-Forwarded-For)
     #[argh(option)] real_ip_header: Option<String>,
     /// one JSON object per line on standard output

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use crate::base::keyed::Secret;
 use crate::base::{ConnId, Span, Time};
 use crate::groups::{Groups, Options};
-use crate::machine::{Closed, Command, Input, Job, Machine, Note, Outbox};
+use crate::machine::{Closed, Command, Completion, DiskError, DiskErrorKind, Input, Job, Machine, Note, Outbox};
 
 /// 2026-11-20T12:00:00Z.
 pub const BEGAN_MS: u64 = 1_795_176_000_000;
@@ -18,15 +18,22 @@ pub struct Hall {
     pub groups: Groups,
     pub out: Outbox,
     pub now: Time,
+    began_ms: u64,
     conns: BTreeMap<String, ConnId>,
     /// Bytes that reached each connection and were not looked at.
     unread: BTreeMap<ConnId, Vec<u8>>,
     pub closed: Vec<ConnId>,
     pub told: Vec<ConnId>,
     pub reads: BTreeMap<ConnId, bool>,
+    /// The file of history, and what is still to be done to it.
+    pub file: Vec<u8>,
     pub jobs: Vec<Job>,
     /// What was told to the tracker.
     pub notes: Vec<Note>,
+    /// The disk does nothing for now.
+    pub is_stuck: bool,
+    /// The disk says no.
+    pub is_full: bool,
 }
 
 pub fn options() -> Options {
@@ -40,7 +47,25 @@ impl Hall {
         let (conns, unread) = (BTreeMap::new(), BTreeMap::new());
         let groups = Groups::new(options);
         let (closed, told, reads, jobs) = (Vec::new(), Vec::new(), BTreeMap::new(), Vec::new());
-        Hall { groups, out, now: Time(1), conns, unread, closed, told, reads, jobs, notes: Vec::new() }
+        let file = Vec::new();
+        let (is_stuck, is_full) = (false, false);
+        let began_ms = BEGAN_MS;
+        Hall {
+            groups,
+            out,
+            now: Time(1),
+            began_ms,
+            conns,
+            unread,
+            closed,
+            told,
+            reads,
+            file,
+            jobs,
+            notes: Vec::new(),
+            is_stuck,
+            is_full,
+        }
     }
 
     /// With these people in it, who are in `#g` together, the first as its operator.
@@ -62,6 +87,61 @@ impl Hall {
     pub fn input(&mut self, input: Input<'_>) {
         self.groups.handle(self.now, input, &mut self.out);
         self.carry_out();
+        // As the driver does at the end of a turn.
+        if self.groups.next_deadline().is_some_and(|due| due <= self.now) {
+            self.groups.handle(self.now, Input::Deadline, &mut self.out);
+            self.carry_out();
+        }
+        if !self.is_stuck {
+            self.work();
+        }
+    }
+
+    /// The disk does what it was asked for about history; other files are the tests' own affair.
+    pub fn work(&mut self) {
+        let is_historys = |job: &Job| match job {
+            Job::Append { name, .. } | Job::SaveFile { name, .. } => name == crate::groups::FILE,
+            _ => false,
+        };
+        while let Some(at) = self.jobs.iter().position(is_historys) {
+            let full = || DiskError { kind: DiskErrorKind::Full, text: "no space".into() };
+            let result = if self.is_full { Err(full()) } else { Ok(()) };
+            let completion = match self.jobs.remove(at) {
+                Job::Append { id, bytes, .. } => {
+                    self.file.extend(if self.is_full { Vec::new() } else { bytes });
+                    Completion::Appended { id, result }
+                }
+                Job::SaveFile { id, bytes, .. } => {
+                    if !self.is_full {
+                        self.file = bytes;
+                    }
+                    Completion::FileSaved { id, result }
+                }
+                other => panic!("groups have no use for {other:?}"),
+            };
+            self.groups.handle(self.now, Input::Completed(completion), &mut self.out);
+            self.carry_out();
+        }
+    }
+
+    /// The process is killed and started again: what is in the file stays.
+    pub fn restart(self, options: Options) -> Hall {
+        Hall::begin(options, self.file, self.out.wall_ms).0
+    }
+
+    /// A server that finds this file; and how many of its lines are none.
+    pub fn begin(options: Options, file: Vec<u8>, began_ms: u64) -> (Hall, usize) {
+        let mut hall = Hall::new(options);
+        hall.began_ms = began_ms;
+        hall.out.wall_ms = began_ms;
+        let bad = hall.groups.restore(&file);
+        hall.file = file;
+        hall.start();
+        for job in std::mem::take(&mut hall.jobs) {
+            let Job::LoadFile { id, .. } = job else { panic!("{job:?}") };
+            hall.input(Input::Completed(Completion::FileLoaded { id, result: Ok(None) }));
+        }
+        (hall, bad)
     }
 
     fn carry_out(&mut self) {
@@ -165,14 +245,17 @@ impl Hall {
         let until = self.now + span;
         while let Some(due) = self.groups.next_deadline().filter(|due| *due <= until) {
             assert!(due >= self.now || due <= self.now, "deadlines move on");
-            self.out.wall_ms += (due.since(self.now).0) / 1000;
-            self.now = self.now.max(due);
+            self.turn_to(due);
             self.input(Input::Deadline);
             let next = self.groups.next_deadline();
             assert!(next.is_none_or(|next| next > self.now), "a deadline that is met stays: {next:?}");
         }
-        self.out.wall_ms += until.since(self.now).0 / 1000;
-        self.now = until;
+        self.turn_to(until);
+    }
+
+    fn turn_to(&mut self, time: Time) {
+        self.now = self.now.max(time);
+        self.out.wall_ms = self.began_ms + self.now.0 / 1000;
     }
 
     pub fn hang_up(&mut self, name: &str) {

@@ -203,7 +203,7 @@ fn nobody_comes_in_before_it_is_known_whose_the_nicks_are() {
     assert_eq!(hall.got("eve"), [""; 0]);
     disk.work(&mut hall);
     assert!(has(&hall.got("eve"), " 001 eve "));
-    assert!(has(&hall.got("thief"), "ERROR :Closing link"));
+    assert!(has(&hall.got("thief"), " 433 * anna :Nickname belongs to somebody else's key"));
 }
 
 #[test]

@@ -3,4 +3,8 @@
 mod basics;
 mod hall;
 mod keys;
+mod past;
+mod queries;
+mod rulers;
 mod swarms;
+mod world;
