@@ -13,7 +13,7 @@ mod typing;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -99,7 +99,7 @@ pub fn run(settings: &Settings, environment: Environment<'_>, console: &Console)
         session.tell_loop(Note::Watch { interval: ROWS });
     }
     session.push();
-    let raw = start_input(mode, handle)?;
+    let raw = start_input(mode, handle, session.waiting_count.clone())?;
     let ended = reactor.run(&mut node, &mut |note| session.note(note));
     session.wind_down();
     drop(raw);
@@ -162,7 +162,7 @@ fn node(server: &Server, nick: &str, mode: Mode, settings: &Settings, state_dir:
 }
 
 /// Standard input, typed or as lines. What is returned holds the terminal.
-fn start_input(mode: Mode, handle: Handle) -> Result<Option<Raw>, Failure> {
+fn start_input(mode: Mode, handle: Handle, waiting: Arc<AtomicUsize>) -> Result<Option<Raw>, Failure> {
     let failure = |what: &str, e: std::io::Error| Failure::new(Exit::Other, format!("{what}: {e}"));
     if mode == Mode::Send {
         return Ok(None);
@@ -177,7 +177,7 @@ fn start_input(mode: Mode, handle: Handle) -> Result<Option<Raw>, Failure> {
         let redraw = move || _ = handle.note(Note::Own(Own::new(Redraw)));
         signals::watch_terminal(redraw).map_err(|e| failure("cannot watch for signals", e))?;
     }
-    keyboard::start(handle, raw.is_none()).map_err(|e| failure("no thread to be had", e))?;
+    keyboard::start(handle, raw.is_none(), waiting).map_err(|e| failure("no thread to be had", e))?;
     Ok(raw)
 }
 

@@ -1,6 +1,8 @@
 //! The keyboard thread: what comes from standard input goes into the loop, as it is typed or line by line.
 
 use std::io::{ErrorKind, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -10,6 +12,8 @@ use crate::machine::{Note, Own};
 /// Bytes taken at once, and longest line of a script.
 const READ_LEN: usize = 4096;
 const LINE_LEN: usize = 64 * 1024;
+/// A script is not read on while so many of its lines wait for something.
+const LINES_AHEAD: usize = 256;
 /// While the loop has no room for more.
 const RETRY: Duration = Duration::from_millis(5);
 const STACK_LEN: usize = 64 * 1024;
@@ -25,15 +29,16 @@ pub enum Typed {
     End,
 }
 
-/// Reads standard input until its end. With `as_lines` it is a script, else a terminal in raw mode.
+/// Reads standard input until its end. With `as_lines` it is a script, else a terminal in raw mode. `waiting` counts
+/// the lines of a script that wait for something: at some point it is not read on.
 ///
 /// # Errors
 /// When there is no thread to be had.
-pub fn start(handle: Handle, as_lines: bool) -> std::io::Result<()> {
+pub fn start(handle: Handle, as_lines: bool, waiting: Arc<AtomicUsize>) -> std::io::Result<()> {
     let read = move || {
         let mut stdin = std::io::stdin().lock();
         if as_lines {
-            read_lines(&mut stdin, &handle)
+            read_lines(&mut stdin, &handle, &waiting)
         } else {
             read_bytes(&mut stdin, &handle)
         }
@@ -68,7 +73,7 @@ fn read_bytes(stdin: &mut impl Read, handle: &Handle) {
     }
 }
 
-fn read_lines(stdin: &mut impl Read, handle: &Handle) {
+fn read_lines(stdin: &mut impl Read, handle: &Handle, waiting: &AtomicUsize) {
     let mut bytes = [0; READ_LEN];
     let mut line = Vec::new();
     loop {
@@ -83,7 +88,12 @@ fn read_lines(stdin: &mut impl Read, handle: &Handle) {
                 if line.len() < LINE_LEN {
                     line.push(byte);
                 }
-            } else if !tell(handle, text(&mut line)) {
+                continue;
+            }
+            while waiting.load(Ordering::Relaxed) >= LINES_AHEAD && !handle.is_over() {
+                thread::sleep(RETRY);
+            }
+            if !tell(handle, text(&mut line)) {
                 return;
             }
         }

@@ -150,7 +150,7 @@ impl Member {
     }
 
     pub(super) fn on_join(&mut self, line: &Line<'_>, nick: &str, now: Time, out: &mut Outbox) {
-        let Some(name) = line.param(0) else { return };
+        let Some(name) = line.param(0).filter(|_| nick.len() <= NICK_LEN) else { return };
         let is_own = self.is_us(nick);
         let folded = self.fold(nick);
         let Some(group) = self.group_mut(name) else {
@@ -163,7 +163,7 @@ impl Member {
         if is_own {
             group.presence = Presence::In;
             group.name = name.to_string();
-        } else if group.people.len() < PEOPLE_MAX && nick.len() <= NICK_LEN {
+        } else if group.people.len() < PEOPLE_MAX {
             group.people.insert(folded, nick.to_string());
         }
         let group = group.name.clone();

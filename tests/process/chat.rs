@@ -55,6 +55,10 @@ fn scripts_talk_and_know_what_arrived() {
     bob.line_after("{\"event\":\"topic\",\"group\":\"#g\",\"text\":\"of talk\",\"by\":\"ann\"}");
     bob.says("/nick rob");
     ann.line_after("{\"event\":\"nick\",\"old\":\"bob\",\"new\":\"rob\",\"own\":false}");
+    bob.says("/who");
+    bob.line_after("{\"event\":\"who\",\"nicks\":[\"");
+    bob.says("/groups");
+    bob.line_after("{\"event\":\"groups\",\"groups\":[\"#g\"]}");
     // One message from a command line, and its exit code.
     let send = |to: &[&str]| home.run(&[&["chat", "--nick", "cat", "--port", "0", "--send", "hi all"], to].concat());
     let sent = send(&["--server", &at, "--group", "g"]).expect(0);
@@ -94,13 +98,21 @@ fn what_cannot_be_said_has_one_line_and_its_code() {
 #[test]
 fn lines_are_talk_for_people_who_have_no_terminal() {
     let home = Home::new();
-    let (server, at) = group(&home);
+    let (server, port) = serve(&home, &["--state-dir", &home.text("server"), "--flood", "0"]);
+    let at = format!("127.0.0.1:{port}");
     let args = ["chat", "--server", &at, "--group", "g", "--nick", "ann", "--port", "0"];
     let said = home.run_with_stdin(&args, b"one\n//two\n/frob\n/me three").expect(0);
     for part in ["you are in #g", "<ann> one", "<ann> /two", "there is no /frob", "* ann three"] {
         assert!(said.out.contains(part), "{part}: {}", said.out);
     }
     assert!(!said.out.contains('\u{1b}'), "no colours: {}", said.out);
+    // More than may wait at once, and a command that is answered; then what was said is there for others.
+    let many: String = (0..3000).map(|number| format!("line {number}\n")).collect();
+    let flooded = home.run_with_stdin(&args, format!("/topic of many lines\n{many}").as_bytes()).expect(0);
+    assert_eq!(flooded.out.matches("<ann> line ").count(), 3000, "{}", flooded.err);
+    assert!(flooded.out.contains("ann says #g is about: of many lines"));
+    let after = home.run_with_stdin(&[&args[..], &["--backlog", "3"]].concat(), b"/groups\n").expect(0);
+    assert!(after.out.contains("<ann> line 2999") && !after.out.contains("<ann> line 2990"), "{}", after.out);
     end(server);
 }
 

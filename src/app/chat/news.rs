@@ -10,6 +10,8 @@ use crate::machine::{ChatAsk, ChatNews, GroupListed, Leave, Message, Present};
 
 /// Who comes and goes is told in groups of up to so many people.
 const SMALL_GROUP: usize = 60;
+/// People remembered per group.
+const PEOPLE_MAX: usize = 10_000;
 /// Names shown on joining.
 const NAMES_SHOWN: usize = 40;
 
@@ -31,17 +33,18 @@ impl Session<'_> {
             ChatNews::Left { group, nick, is_own, how, reason } => self.left(&group, &nick, is_own, &how, &reason),
             ChatNews::Shut { group, why } => self.shut(&group, &why),
             ChatNews::Roster { group, nicks } => self.roster(&group, nicks),
-            ChatNews::CaughtUp { is_cut: true, group } => {
-                self.remark(&format!("more was said in {group} meanwhile than the server still knows"));
-            }
-            ChatNews::CaughtUp { .. } => {}
+            ChatNews::CaughtUp { is_cut, group } => self.caught_up(&group, is_cut),
             ChatNews::Topic { group, text, by } => self.topic(&group, text, by.as_deref()),
             ChatNews::Nick { old, new, is_own } => self.renamed(&old, new, is_own),
             ChatNews::NickTaken { nick, why } => self.answer(&format!("you cannot be called {nick}: {why}")),
             ChatNews::Who { people, .. } => self.who(&people),
             ChatNews::Groups(groups) => self.groups_listed(groups),
             ChatNews::Key { .. } => {}
-            ChatNews::Server { text } => self.remark(&format!("the server says: {text}")),
+            ChatNews::Server { text } => {
+                // It may be the answer to a question.
+                self.open_asks = self.open_asks.saturating_sub(1);
+                self.remark(&format!("the server says: {text}"));
+            }
         }
     }
 
@@ -54,6 +57,9 @@ impl Session<'_> {
             let wanted = self.wanted_nick.clone();
             self.remark(&format!("{wanted} is taken; you are {nick} until it is free"));
         }
+        for ask in std::mem::take(&mut self.asks_later) {
+            self.ask(ask);
+        }
         if self.group.is_none() && self.rooms.is_empty() && self.mode == Mode::Typed {
             self.ask(ChatAsk::List);
         }
@@ -61,6 +67,7 @@ impl Session<'_> {
 
     fn lost(&mut self, why: &str, was_registered: bool) {
         self.is_connected = false;
+        self.open_asks = 0;
         let place = self.server.place();
         if self.mode == Mode::Send && !was_registered && self.settings.time("timeout").is_none() {
             let hint = "is `peerlink serve` running there? (--server HOST[:PORT])";
@@ -81,10 +88,20 @@ impl Session<'_> {
         }
     }
 
-    fn message(&mut self, message: Message) {
+    fn caught_up(&mut self, group: &str, is_cut: bool) {
+        let Some(room) = self.rooms.get_mut(&Session::room_key(group)) else { return };
+        let was_away = std::mem::replace(&mut room.is_caught_up, true);
+        if is_cut && was_away {
+            self.remark(&format!("more was said in {group} meanwhile than the server still knows"));
+        }
+    }
+
+    fn message(&mut self, mut message: Message) {
         if self.ignored.contains(&Session::room_key(&message.nick)) && !message.is_own {
             return;
         }
+        let room = self.rooms.get(&Session::room_key(&message.group));
+        message.is_history &= !room.is_some_and(|room| room.is_caught_up);
         let number = self.shares.hear(&message);
         let shown = match number {
             Some(number) if self.mode == Mode::Typed => self.short_share(&message, number),
@@ -131,7 +148,9 @@ impl Session<'_> {
             }
             return;
         }
-        room.people.insert(Session::room_key(&nick), nick.clone());
+        if room.people.len() < PEOPLE_MAX {
+            room.people.insert(Session::room_key(&nick), nick.clone());
+        }
         if is_current && room.people.len() <= SMALL_GROUP {
             self.remark(&format!("→ {nick} is here"));
         }
@@ -183,6 +202,9 @@ impl Session<'_> {
     }
 
     fn topic(&mut self, group: &str, text: String, by: Option<&str>) {
+        if by.is_some_and(|by| by.eq_ignore_ascii_case(&self.nick)) {
+            self.open_asks = self.open_asks.saturating_sub(1);
+        }
         let Some(room) = self.rooms.get_mut(&Session::room_key(group)) else { return };
         let is_new = room.topic != text;
         room.topic.clone_from(&text);
@@ -224,6 +246,7 @@ impl Session<'_> {
     }
 
     fn who(&mut self, people: &[Present]) {
+        self.open_asks = self.open_asks.saturating_sub(1);
         if self.mode == Mode::Json {
             return;
         }
@@ -241,6 +264,7 @@ impl Session<'_> {
     }
 
     fn groups_listed(&mut self, groups: Vec<GroupListed>) {
+        self.open_asks = self.open_asks.saturating_sub(1);
         if self.mode == Mode::Json {
             return;
         }

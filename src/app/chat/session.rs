@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::super::exit::Exit;
 use super::super::json::Object;
@@ -22,6 +23,8 @@ use crate::io::reactor::{Handle, Next};
 use crate::io::terminal;
 use crate::machine::{ChatAsk, GroupListed, Manner, Note, Say};
 
+/// Questions kept for a server that is away.
+const ASKS_MAX: usize = 100;
 /// Nicks that can be ignored.
 pub const IGNORED_MAX: usize = 1000;
 
@@ -33,6 +36,8 @@ pub struct Room {
     pub topic: String,
     /// Who is there was told once.
     pub is_known: bool,
+    /// What was said before we came was told: what comes now as history was missed.
+    pub is_caught_up: bool,
 }
 
 /// See the module.
@@ -65,8 +70,15 @@ pub struct Session<'a> {
     said_count: u64,
     /// What was not acknowledged.
     pub unsent: BTreeMap<u64, String>,
-    /// Nothing more is typed: the end comes when all is acknowledged.
+    /// The same for who reads what is to be said.
+    pub waiting_count: Arc<AtomicUsize>,
+    /// A script said something, and it says no more: the end comes when all of it is done.
+    pub has_input: bool,
     is_input_over: bool,
+    /// Questions to the server that were not answered.
+    pub open_asks: usize,
+    /// Those for which there was no connection.
+    pub asks_later: Vec<ChatAsk>,
     pub end: Option<Finish>,
 }
 
@@ -101,7 +113,11 @@ impl<'a> Session<'a> {
             transfers: Transfers::default(),
             said_count: 0,
             unsent: BTreeMap::new(),
+            waiting_count: Arc::default(),
+            has_input: false,
             is_input_over: false,
+            open_asks: 0,
+            asks_later: Vec::new(),
             end: None,
         }
     }
@@ -135,10 +151,20 @@ impl<'a> Session<'a> {
         }
         self.push();
         self.show_prompt();
-        if self.is_input_over && self.unsent.is_empty() && self.said_count > 0 {
+        self.waiting_count.store(self.unsent.len(), Ordering::Relaxed);
+        if self.is_input_over && self.has_input && self.is_idle() {
             self.end.get_or_insert(Ok(Exit::Done));
         }
         if self.end.is_some() { Next::Stop } else { Next::Go }
+    }
+
+    /// Nothing that was asked for is under way.
+    fn is_idle(&self) -> bool {
+        let is_working = self.errands.running.load(Ordering::Relaxed) > 0 || self.transfers.is_moving();
+        let room = |group: &String| self.rooms.get(&Session::room_key(group));
+        let is_there = self.group.as_ref().is_none_or(|group| room(group).is_some_and(|room| room.is_caught_up));
+        let has_asked = self.open_asks > 0 || !self.asks_later.is_empty();
+        is_there && self.unsent.is_empty() && !has_asked && !is_working
     }
 
     pub fn tell_loop(&mut self, note: Note) {
@@ -146,6 +172,12 @@ impl<'a> Session<'a> {
     }
 
     pub fn ask(&mut self, ask: ChatAsk) {
+        if matches!(ask, ChatAsk::Who { .. } | ChatAsk::List | ChatAsk::Topic { .. }) {
+            if !self.is_connected && self.asks_later.len() < ASKS_MAX {
+                return self.asks_later.push(ask);
+            }
+            self.open_asks += 1;
+        }
         self.tell_loop(Note::Ask(Box::new(ask)));
     }
 

@@ -101,6 +101,11 @@ impl Transfers {
         }
     }
 
+    /// Something is being downloaded.
+    pub fn is_moving(&self) -> bool {
+        self.all.values().any(|transfer| !transfer.is_share && !transfer.is_complete && !transfer.has_failed)
+    }
+
     /// How downloads stand, in one line; None where there is nothing to tell.
     pub fn live(&self) -> Option<String> {
         let is_moving = |transfer: &&Transfer| !transfer.is_share && !transfer.is_complete && !transfer.has_failed;
@@ -134,9 +139,12 @@ impl Transfers {
     pub fn peers(&self) -> Vec<String> {
         let line = |transfer: &Transfer| {
             let row = transfer.row.as_ref()?;
-            let verb = if matches!(row.activity, Activity::Seeding) { "shared with" } else { "from" };
-            let rate = size(row.up_per_s.max(row.down_per_s));
-            Some(format!("  {}: {verb} {} peers, {rate}/s", transfer.name, row.peers))
+            let (verb, rate) = match row.activity {
+                Activity::Seeding => ("shared with", row.up_per_s),
+                _ => ("from", row.down_per_s),
+            };
+            let peers = if row.peers == 1 { "1 peer".into() } else { format!("{} peers", row.peers) };
+            Some(format!("  {}: {verb} {peers}, {}/s", transfer.name, size(rate)))
         };
         self.all.values().filter_map(line).collect()
     }

@@ -55,7 +55,10 @@ impl Session<'_> {
                     self.act(act);
                 }
             }
-            Typed::Line(line) => self.line(&line),
+            Typed::Line(line) => {
+                self.has_input = true;
+                self.line(&line);
+            }
             Typed::End => self.input_ends(),
         }
     }
