@@ -41,6 +41,8 @@ mod publishing;
 mod resume;
 #[path = "process/rig.rs"]
 mod rig;
+#[path = "process/sealed.rs"]
+mod sealed;
 #[path = "process/serve.rs"]
 mod serve;
 #[path = "process/services.rs"]

@@ -6,6 +6,7 @@ mod events;
 mod looks;
 mod news;
 mod paths;
+mod sealed;
 mod session;
 mod shares;
 mod transfers;
@@ -18,8 +19,10 @@ use std::thread;
 use std::time::Duration;
 
 use self::errands::Errands;
+use self::sealed::Sealed;
 use self::session::Session;
 use super::exit::{Exit, Failure};
+use super::own_key::own_key;
 use super::run::{self, identity};
 use super::server::Server;
 use super::settings::{Environment, Settings};
@@ -27,12 +30,14 @@ use super::{dht, publish};
 use crate::base::{Span, limits};
 use crate::io::console::{Console, Stream};
 use crate::io::keyboard;
+use crate::io::lock::Lock;
 use crate::io::reactor::{Ended, Handle};
 use crate::io::signals::{self, Signal};
 use crate::io::terminal::{self, Raw};
 use crate::machine::{Manner, Note, Own};
 use crate::member::{Member, MemberOptions};
 use crate::node::Node;
+use crate::seal::Identity;
 use crate::wire::irc;
 
 /// How a chat ends.
@@ -71,7 +76,12 @@ pub fn run(settings: &Settings, environment: Environment<'_>, console: &Console)
     let nick = nick(settings, environment)?;
     let server = Server::or_here(settings);
     let state_dir = settings.state_dir(environment)?;
-    let mut node = node(&server, &nick, mode, settings, &state_dir)?;
+    let me = own_key(&state_dir)?;
+    // Who talks from here already keeps the nick: this one says who it is by its signature alone.
+    let lock = Lock::take(&state_dir.join("identity.lock")).ok();
+    let shown = lock.is_some().then(|| me.clone());
+    let sealed = Sealed::new(me, settings)?;
+    let mut node = node(&server, &nick, mode, settings, &state_dir, shown)?;
     let reactor = run::start(settings, state_dir.clone(), transfers::TORRENTS_MAX)?;
     if let Some(remark) = reactor.remark().filter(|_| mode == Mode::Typed) {
         console.line(Stream::Err, remark);
@@ -87,7 +97,7 @@ pub fn run(settings: &Settings, environment: Environment<'_>, console: &Console)
         running: Arc::default(),
     };
     let has_colour = mode == Mode::Typed && environment("NO_COLOR").is_none_or(|value| value.is_empty());
-    let mut session = Session::new(settings, console, mode, errands, &nick, has_colour);
+    let mut session = Session::new(settings, console, mode, errands, &nick, sealed, has_colour);
     if let Some(group) = group {
         session.join(group, settings.text("key").map(str::to_string));
     }
@@ -103,6 +113,7 @@ pub fn run(settings: &Settings, environment: Environment<'_>, console: &Console)
     let ended = reactor.run(&mut node, &mut |note| session.note(note));
     session.wind_down();
     drop(raw);
+    drop(lock);
     match ended {
         Ok(Ended::Saved) => {}
         Ok(Ended::Late) => log::warn!("not everything could be saved in time; some of it will be checked again"),
@@ -137,7 +148,14 @@ fn nick(settings: &Settings, environment: Environment<'_>) -> Result<String, Fai
     Ok(if irc::is_nick(&kept) { kept } else { format!("guest{}", number % 10_000) })
 }
 
-fn node(server: &Server, nick: &str, mode: Mode, settings: &Settings, state_dir: &Path) -> Result<Node, Failure> {
+fn node(
+    server: &Server,
+    nick: &str,
+    mode: Mode,
+    settings: &Settings,
+    state_dir: &Path,
+    me: Option<Identity>,
+) -> Result<Node, Failure> {
     let (seed, key, peer_id) = identity()?;
     let mut node = Node::new(peer_id, key).remember_bans(super::bans::read(state_dir));
     node.allow_connections(limits::CONNECTIONS_MAX);
@@ -151,14 +169,18 @@ fn node(server: &Server, nick: &str, mode: Mode, settings: &Settings, state_dir:
     }
     let (host, port) = server.address();
     let history = if mode == Mode::Send { 0 } else { settings.count("backlog").unwrap_or(0) as usize };
-    Ok(node.with_member(Member::new(MemberOptions {
+    let member = Member::new(MemberOptions {
         host: host.to_string(),
         port,
         nick: nick.to_string(),
         real_name: String::new(),
         password: settings.text("password").map(str::to_string),
         history,
-    })))
+    });
+    Ok(node.with_member(match me {
+        Some(me) => member.with_identity(me),
+        None => member,
+    }))
 }
 
 /// Standard input, typed or as lines. What is returned holds the terminal.

@@ -210,6 +210,7 @@ pub const SETTINGS: &[Setting] = &[
     row("index-max", None, Kind::Count { min: 0, max: 1_000_000 }, "10000", "a number"),
     row("index-size", None, Kind::Size { min: 0 }, "256M", "a size such as 1G"),
     row("group", None, Kind::Text, "", "the name of a group"),
+    row("passphrase-file", None, Kind::Text, "", "a file"),
     row("nick", None, Kind::Text, "", "a nick of up to 32 letters and digits"),
     row("key", None, Kind::Text, "", "the key of a group"),
     row("backlog", None, Kind::Count { min: 0, max: 1000 }, "50", "a number"),

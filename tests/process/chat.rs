@@ -9,18 +9,18 @@ use super::rig::{Home, Running, payload};
 use super::serve::serve;
 
 /// A server and the words that name it.
-fn group(home: &Home) -> (Running, String) {
+pub fn group(home: &Home) -> (Running, String) {
     let (running, port) = serve(home, &["--state-dir", &home.text("server")]);
     (running, format!("127.0.0.1:{port}"))
 }
 
-fn end(running: Running) {
+pub fn end(running: Running) {
     running.signal("TERM");
     assert_eq!(running.wait().expect(0).err, "");
 }
 
 /// A script in group `g`, once it is there.
-fn bot(home: &Home, at: &str, nick: &str, more: &[&str]) -> Running {
+pub fn bot(home: &Home, at: &str, nick: &str, more: &[&str]) -> Running {
     let state = home.text(nick);
     let args = ["chat", "--server", at, "--group", "g", "--nick", nick, "--json", "--port", "0"];
     let args = [&args[..], &["--bind", "127.0.0.1", "--state-dir", &state], more].concat();

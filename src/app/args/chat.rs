@@ -19,6 +19,8 @@ command! {
     #[argh(option)] nick: Option<String>,
     /// the key of the group, where it has one
     #[argh(option)] key: Option<String>,
+    /// seal what is said in the groups with the passphrase on the first line of this file: servers cannot read it
+    #[argh(option)] passphrase_file: Option<String>,
     /// the server's password, where it wants one
     #[argh(option)] password: Option<String>,
     /// messages from before to show on joining (default: 50)

@@ -17,6 +17,7 @@ use crate::io::pieces::Watch;
 use crate::io::reactor::Handle;
 use crate::machine::{Note, Own};
 use crate::metainfo::{Metainfo, parse};
+use crate::seal::GroupKey;
 use crate::wire::authorization::Authorization;
 
 /// Errands at once.
@@ -39,6 +40,8 @@ pub enum Done {
     Fetched { metainfo: Arc<Metainfo> },
     /// One line for people.
     Failed(String),
+    /// A group's key was made of its passphrase; None where there was no memory for it.
+    Stretched { group: String, key: Option<GroupKey> },
     /// It was told to end.
     Stopped,
 }
@@ -59,6 +62,14 @@ impl Errands {
     /// Makes a torrent of a path, keeps it and stores it at the server. False when too much is under way.
     pub fn share(&self, path: String, is_public: bool, group: String) -> bool {
         self.start(move |errands| errands.make(Path::new(&path), is_public, group))
+    }
+
+    /// Makes a group's key of its passphrase. False when too much is under way.
+    pub fn stretch(&self, passphrase: Vec<u8>, group: String) -> bool {
+        self.start(move |_| {
+            let key = GroupKey::stretch(&passphrase, &group);
+            Ok(Done::Stretched { group, key })
+        })
     }
 
     /// Fetches a torrent from the server. False when too much is under way.

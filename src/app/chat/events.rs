@@ -62,6 +62,10 @@ fn said(message: &Message) -> Object {
     let object = object.switch("history", message.is_history).switch("action", message.is_action);
     let object = object.switch("notice", message.is_notice).maybe_text("msgid", msgid.as_deref());
     let object = object.maybe_number("time_ms", message.time_ms);
+    let object = match message.tag(super::sealed::STATE) {
+        Some(state) => object.text("sealed", state),
+        None => object,
+    };
     match message.tag(super::shares::HASH_TAG) {
         Some(hash) => {
             let size = message.tag(super::shares::SIZE_TAG).and_then(|size| size.parse().ok());

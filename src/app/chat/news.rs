@@ -17,6 +17,10 @@ const NAMES_SHOWN: usize = 40;
 
 impl Session<'_> {
     pub(super) fn news(&mut self, news: ChatNews) {
+        let news = match news {
+            ChatNews::Message(message) => ChatNews::Message(Box::new(self.unseal(*message))),
+            other => other,
+        };
         if let Some(event) = super::events::event(&news).filter(|_| self.mode == Mode::Json) {
             self.console.talk(event);
         }
@@ -39,7 +43,7 @@ impl Session<'_> {
             ChatNews::NickTaken { nick, why } => self.answer(&format!("you cannot be called {nick}: {why}")),
             ChatNews::Who { people, .. } => self.who(&people),
             ChatNews::Groups(groups) => self.groups_listed(groups),
-            ChatNews::Key { .. } => {}
+            ChatNews::Key { nick, key } => self.key_told(&nick, key.as_deref()),
             ChatNews::Server { text } => {
                 // It may be the answer to a question.
                 self.open_asks = self.open_asks.saturating_sub(1);
@@ -57,6 +61,7 @@ impl Session<'_> {
             let wanted = self.wanted_nick.clone();
             self.remark(&format!("{wanted} is taken; you are {nick} until it is free"));
         }
+        self.ask_keys();
         for ask in std::mem::take(&mut self.asks_later) {
             self.ask(ask);
         }
@@ -129,7 +134,7 @@ impl Session<'_> {
         }
     }
 
-    fn refused(&mut self, number: u64, why: &str) {
+    pub(super) fn refused(&mut self, number: u64, why: &str) {
         let Some(text) = self.unsent.remove(&number) else { return };
         let short: String = text.chars().take(60).collect();
         self.fail(Exit::Other, &format!("not said: {short}: {why}"));

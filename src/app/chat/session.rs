@@ -11,6 +11,7 @@ use super::super::server::Server;
 use super::super::settings::Settings;
 use super::errands::{Done, Errands};
 use super::looks::Looks;
+use super::sealed::Sealed;
 use super::shares::{self, Shares};
 use super::transfers::{Told, Transfers};
 use super::typing::Typing;
@@ -64,6 +65,7 @@ pub struct Session<'a> {
     /// What `/groups` listed last: a number joins one of them.
     pub listed: Vec<GroupListed>,
     pub ignored: BTreeSet<String>,
+    pub sealed: Sealed,
     pub shares: Shares,
     pub transfers: Transfers,
     /// Texts that were said; the number of the last one.
@@ -89,6 +91,7 @@ impl<'a> Session<'a> {
         mode: Mode,
         errands: Errands,
         nick: &str,
+        sealed: Sealed,
         has_colour: bool,
     ) -> Session<'a> {
         Session {
@@ -109,6 +112,7 @@ impl<'a> Session<'a> {
             group: None,
             listed: Vec::new(),
             ignored: BTreeSet::new(),
+            sealed,
             shares: Shares::default(),
             transfers: Transfers::default(),
             said_count: 0,
@@ -200,7 +204,7 @@ impl<'a> Session<'a> {
             let line = self.looks.waiting(&text);
             self.console.talk(line);
         }
-        self.ask(ChatAsk::Say(Box::new(Say { number, to, text, manner, tags })));
+        self.send(Say { number, to, text, manner, tags });
     }
 
     /// Nothing more is typed.
@@ -270,7 +274,10 @@ impl<'a> Session<'a> {
         };
         let label = match (&self.group, self.is_connected) {
             (_, false) => format!("(offline{wait})> "),
-            (Some(group), true) => format!("{}{wait}> ", harmless(group)),
+            (Some(group), true) => {
+                let sealed = if self.sealed.has(group) { " sealed" } else { "" };
+                format!("{}{sealed}{wait}> ", harmless(group))
+            }
             (None, true) => "(no group)> ".into(),
         };
         let prompt = Prompt { label, colour: self.looks.label(), text, cursor };
@@ -305,6 +312,7 @@ impl<'a> Session<'a> {
                 self.remark(&text);
             }
             Done::Stopped => {}
+            Done::Stretched { group, key } => self.stretched(&group, key),
             Done::Shared { group, metainfo, dir } => {
                 let (text, tags) = shares::message_of(&metainfo, &self.server);
                 let hash = metainfo.info_hash.to_string();

@@ -121,11 +121,6 @@ impl Session<'_> {
         }
     }
 
-    pub(super) fn join(&mut self, group: String, key: Option<String>) {
-        self.group = Some(group.clone());
-        self.ask(ChatAsk::Join { group, key });
-    }
-
     pub(super) fn line(&mut self, line: &str) {
         match commands::parse(line) {
             Command::Nothing => {}
