@@ -8,7 +8,7 @@ use super::exit::{Exit, Failure};
 use super::json::Object;
 use super::server::Server;
 use super::settings::{Environment, Origin, Settings};
-use super::{create, publish, seed, source, values};
+use super::{create, publish, source, values};
 use crate::base::text::harmless;
 use crate::io::console::Console;
 use crate::metainfo::magnet::Magnet;
@@ -77,7 +77,7 @@ pub fn add(
         let mut dir = said_dir(settings)?;
         let (key, value) = if is_remote(text) {
             ("filename", text.clone())
-        } else if seed::is_torrent(text) {
+        } else if source::is_torrent(text) {
             ("metainfo", base64(&source::read_bytes(text)?.0))
         } else {
             let made = create::make(Path::new(text), settings, console)?;

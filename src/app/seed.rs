@@ -1,6 +1,5 @@
 //! `peerlink seed`: shares torrents whose data is there, and files and folders of which it makes torrents.
 
-use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,7 +10,6 @@ use super::server::Server;
 use super::settings::{Environment, Origin, Settings, shown};
 use super::source::{self, Source};
 use super::{create, publish};
-use crate::base::limits;
 use crate::io::console::Console;
 use crate::metainfo::magnet::Magnet;
 
@@ -26,7 +24,7 @@ pub fn run(
     console: &Console,
 ) -> Result<Exit, Failure> {
     let state_dir = settings.state_dir(environment)?;
-    let data = |source: &String| !is_torrent(source);
+    let data = |source: &String| !source::is_torrent(source);
     let data_count = sources.iter().filter(|source| data(source)).count();
     if data_count > 0 && settings.effective("dir").origin == Origin::Flag {
         return Err(Failure::usage("--dir is for .torrent files; a file or folder is shared from where it is"));
@@ -43,7 +41,7 @@ pub fn run(
     let index = server.filter(|_| to_publish);
     let mut items = Vec::new();
     for source in sources {
-        items.push(if is_torrent(source) {
+        items.push(if source::is_torrent(source) {
             match find(source, index.as_ref(), &state_dir, settings, console)? {
                 Source::Torrent(metainfo, magnet) => {
                     let peers = magnet.map(|magnet| magnet.peers).unwrap_or_default();
@@ -98,22 +96,4 @@ fn made_of(
         publish::publish(&made.bytes, server, state_dir, settings, console)?;
     }
     Ok(Item { subject: Subject::Torrent(Arc::new(made.metainfo), Vec::new()), dir: made.dir, wanted: Vec::new() })
-}
-
-/// Whether a source is a .torrent: by its name, or by a look inside. Everything else is data to share.
-pub fn is_torrent(source: &str) -> bool {
-    let path = Path::new(source);
-    if source == "-" || source.contains("://") || source.starts_with("magnet:") {
-        return true;
-    }
-    if path.is_dir() {
-        return false;
-    }
-    if path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("torrent")) {
-        return true;
-    }
-    let mut start = [0; 1];
-    let is_short = path.metadata().is_ok_and(|about| about.len() <= limits::TORRENT_LEN as u64);
-    let opened = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut start));
-    is_short && opened.is_ok() && start[0] == b'd' && source::read(source).is_ok()
 }

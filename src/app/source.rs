@@ -91,7 +91,9 @@ pub fn read_bytes(source: &str) -> Result<(Vec<u8>, Metainfo), Failure> {
 /// Code 3 for a name that nothing has, 6 for a server that does not answer.
 pub fn looked_up(source: &str, server: Option<&Server>) -> Result<String, Failure> {
     let is_known = source == "-" || source.contains("://") || Magnet::is_link(source);
-    if is_known || Path::new(source).symlink_metadata().is_ok() {
+    // What a name brought before lies there under that name, and is no .torrent: the name still means the same.
+    let is_here = Path::new(source).symlink_metadata().is_ok();
+    if is_known || is_here && (server.is_none() || is_torrent(source)) {
         return Ok(source.to_string());
     }
     let hash = link(source)?.and_then(|magnet| magnet.info_hash);
@@ -105,6 +107,24 @@ pub fn looked_up(source: &str, server: Option<&Server>) -> Result<String, Failur
         (Some(server), Some(info_hash)) => Ok(server.torrent_url(info_hash)),
         (Some(server), None) => publish::one_of(source, server).map(|info_hash| server.torrent_url(info_hash)),
     }
+}
+
+/// Whether a source is a .torrent: by its name, or by a look inside. Everything else is data to share.
+pub fn is_torrent(source: &str) -> bool {
+    let path = Path::new(source);
+    if source == "-" || source.contains("://") || source.starts_with("magnet:") {
+        return true;
+    }
+    if path.is_dir() {
+        return false;
+    }
+    if path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("torrent")) {
+        return true;
+    }
+    let mut start = [0; 1];
+    let is_short = path.metadata().is_ok_and(|about| about.len() <= limits::TORRENT_LEN as u64);
+    let opened = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    is_short && opened.is_ok() && start[0] == b'd' && read(source).is_ok()
 }
 
 /// What `source` says where it is a magnet link or an info hash, and nothing that has a file of that name.
