@@ -48,6 +48,7 @@ pub fn run(settings: &Settings, environment: Environment<'_>, console: &Console)
     options.port = Some(port);
     options.seed = seed;
     options.descriptors = DESCRIPTORS;
+    options.callers_speak_first = true;
     let reactor = Reactor::new(options).map_err(|e| Failure::new(Exit::Other, e.to_string()))?;
     let (index, _lock) = serve_index::open(settings, &state_dir)?;
     let front = FrontOptions {

@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use mio::Registry;
 use mio::net::{TcpListener, UdpSocket};
+use nix::sys::socket::setsockopt;
+use nix::{libc, setsockopt_impl, sockopt_impl};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::local::Local;
@@ -18,6 +20,11 @@ const TRIES: u32 = 30;
 /// Connections the kernel keeps for us until they are accepted: a crowd that dials at once must not make an honest
 /// caller's first packet be dropped, which costs it a second.
 const BACKLOG: i32 = 1024;
+
+/// Seconds for which the kernel keeps a silent caller to itself.
+const DEFER_S: i32 = 1;
+
+sockopt_impl!(DeferAccept, SetOnly, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, i32);
 
 /// What listens.
 #[derive(Debug)]
@@ -54,6 +61,15 @@ impl Doors {
                 }
                 other => other.map_err(|failure| failure.text),
             },
+        }
+    }
+
+    /// Callers are shown to us when they have said something. Where the kernel cannot do that, all is as before.
+    pub fn defer(&self) {
+        for listener in &self.tcp {
+            if let Err(error) = setsockopt(listener, DeferAccept, &DEFER_S) {
+                log::debug!("cannot defer accepting: {error}");
+            }
         }
     }
 
@@ -208,6 +224,22 @@ mod tests {
         let _caller = std::net::TcpStream::connect(("127.0.0.1", doors.port)).unwrap();
         let (accepted, _) = doors.tcp[0].accept().unwrap();
         assert!(accepted.nodelay().unwrap());
+    }
+
+    #[test]
+    fn a_caller_is_shown_when_it_has_said_something() {
+        use std::io::Write;
+        let doors = Doors::open(&["127.0.0.1".parse().unwrap()], Some(0)).unwrap();
+        doors.defer();
+        let mut caller = std::net::TcpStream::connect(("127.0.0.1", doors.port)).unwrap();
+        let accept = || doors.tcp[0].accept().map(drop).map_err(|error| error.kind());
+        assert_eq!(accept(), Err(io::ErrorKind::WouldBlock));
+        caller.write_all(b"GET").unwrap();
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while accept().is_err() {
+            assert!(std::time::Instant::now() < deadline, "nobody is shown");
+            std::thread::yield_now();
+        }
     }
 
     #[test]

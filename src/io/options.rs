@@ -20,6 +20,9 @@ pub struct Options {
     pub port: Option<u16>,
     /// Where the remote control listens, at one port; empty: nowhere.
     pub control: Vec<SocketAddr>,
+    /// Whoever dials us says something first: then the kernel shows us a caller when it has, or has been silent for
+    /// about a second.
+    pub callers_speak_first: bool,
     /// Decides every random choice of the machines.
     pub seed: u64,
     pub pool_blocks: usize,
@@ -56,6 +59,7 @@ impl Options {
             bind: Vec::new(),
             port: None,
             control: Vec::new(),
+            callers_speak_first: false,
             seed: 0,
             pool_blocks: limits::POOL_BLOCKS,
             download_credits: limits::DOWNLOAD_CREDITS,

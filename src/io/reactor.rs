@@ -178,6 +178,9 @@ impl Reactor {
         let bell = Arc::new(Bell::new(Waker::new(poll.registry(), WAKER).map_err(trouble)?));
         let mut doors = Doors::open(&options.bind, options.port).map_err(StartError)?;
         doors.open_control(&options.control).map_err(StartError)?;
+        if options.callers_speak_first {
+            doors.defer();
+        }
         for (at, socket) in doors.tcp.iter_mut().enumerate() {
             poll.registry().register(socket, Token(TCP + at), Interest::READABLE).map_err(trouble)?;
         }
