@@ -23,7 +23,7 @@ pub use self::chat::{ChatAsk, ChatNews, GroupListed, Leave, Manner, Message, Own
 pub use self::datagrams::Datagrams;
 pub use self::detail::{AnnounceState, PeerRow, TrackerRow};
 pub use self::notes::{
-    Activity, AddTorrent, Event, Happened, Level, Note, RateLimits, Row, SeekTorrent, Source, Swarming, Ways,
+    Activity, AddTorrent, Event, Happened, Level, Note, RateLimits, Row, SeekTorrent, Sleep, Source, Swarming, Ways,
 };
 pub use self::outbox::Outbox;
 
@@ -174,6 +174,9 @@ pub enum Job {
     ReadFile { id: JobId, path: PathBuf, len_max: usize },
     /// How much room there is where this folder is or will be; answered by [`Completion::Space`].
     Space { id: JobId, dir: PathBuf },
+    /// Moves a torrent's files to another download folder, within a file system or to another one. Those that are there
+    /// already stay. The torrent must be closed. Answered by [`Completion::Done`].
+    Move { id: JobId, spec: Arc<StoreSpec>, to: PathBuf },
     /// Removes a torrent's files, the folders that are empty then, and with `state` what was remembered of it. The
     /// torrent must be closed. Answered by [`Completion::Done`].
     Erase { id: JobId, info_hash: InfoHash, data: Option<Arc<StoreSpec>>, state: bool },
@@ -192,6 +195,7 @@ impl Job {
             | Job::ReadFile { id, .. }
             | Job::Space { id, .. }
             | Job::Erase { id, .. }
+            | Job::Move { id, .. }
             | Job::Fetch { id, .. }
             | Job::Resolve { id, .. } => Some(*id),
             _ => None,

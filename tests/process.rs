@@ -13,6 +13,10 @@ mod commands;
 mod crowd;
 #[path = "process/daemon.rs"]
 mod daemon;
+#[path = "process/daemon_features.rs"]
+mod daemon_features;
+#[path = "process/daemon_idle.rs"]
+mod daemon_idle;
 #[path = "process/daemon_rpc.rs"]
 mod daemon_rpc;
 #[path = "process/discovery.rs"]

@@ -7,10 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::exit::{Exit, Failure};
+use super::hooks::Hooks;
 use super::json::Object;
+use super::notify::{self, Notify};
 use super::run::{self, identity, ways};
 use super::settings::{Environment, Origin, Settings, shown};
-use super::{bans, dht, values};
+use super::{bans, dht, values, watch_dir};
 use crate::base::address::{Reach, reach};
 use crate::base::limits;
 use crate::base::text::harmless;
@@ -20,7 +22,7 @@ use crate::io::reactor::{Ended, Handle, Next, Reactor};
 use crate::io::shelf::Shelf;
 use crate::io::signals::{self, Signal};
 use crate::lsd::Lsd;
-use crate::machine::{DiskError, DiskErrorKind, Event, Happened, Level, Note};
+use crate::machine::{DiskError, DiskErrorKind, Event, Happened, Note};
 use crate::node::{FrontOptions, Node, Server};
 use crate::remote::{self, RECORD_LEN, Remote, Session};
 use crate::wire::json::{Number, Value};
@@ -29,6 +31,8 @@ use crate::wire::json::{Number, Value};
 const PORT: u16 = 9091;
 /// A run that was told to stop and has not by then is ended anyway: what is on disk is consistent at any moment.
 const STOP_LATEST: Duration = Duration::from_secs(3);
+/// Bytes of answers that nobody has read yet: the longest one, and some.
+const REPLIES_LEN: usize = 32 * 1024 * 1024;
 /// Torrents that run at once, as far as jobs and descriptors are set aside for them.
 const RUNNING: usize = 64;
 
@@ -36,7 +40,12 @@ const RUNNING: usize = 64;
 ///
 /// # Errors
 /// What keeps it from starting.
-pub fn run(settings: &Settings, environment: Environment<'_>, console: &Console) -> Result<Exit, Failure> {
+pub fn run(
+    settings: &Settings,
+    reload: impl Fn() -> Result<Settings, Failure> + Send + Sync + 'static,
+    environment: Environment<'_>,
+    console: &Console,
+) -> Result<Exit, Failure> {
     let state_dir = settings.state_dir(environment)?;
     let control = listens(settings)?;
     let mut options = run::options(settings, state_dir.clone(), RUNNING)?;
@@ -53,11 +62,31 @@ pub fn run(settings: &Settings, environment: Environment<'_>, console: &Console)
         node = node.with_lsd(Lsd::new(seed));
     }
     let count = remote.count();
-    node.serve(Server::control(FrontOptions { http_only: true, ..FrontOptions::default() }, remote));
+    node.serve(Server::control(
+        FrontOptions { http_only: true, replies_len: REPLIES_LEN, ..FrontOptions::default() },
+        remote,
+    ));
     let reactor = Reactor::new(options).map_err(|e| Failure::new(Exit::Other, e.to_string()))?;
-    watch_signals(reactor.handle())?;
+    watch_signals(reactor.handle(), reload)?;
     tell_ports(&reactor, settings, count, console);
-    match reactor.run(&mut node, &mut |note| hear(note, settings, console)) {
+    if let Some(dir) = settings.path("watch-dir")? {
+        watch_dir::start(dir, reactor.handle());
+    }
+    let (hooks, notify) = (Hooks::of(settings), Notify::new());
+    if notify.is_some() {
+        notify::watch(reactor.handle());
+    }
+    let manager = |line: &str| notify.iter().for_each(|notify| notify.say(line));
+    manager("READY=1");
+    let ended = reactor.run(&mut node, &mut |note| match note {
+        Note::Pong => {
+            manager("WATCHDOG=1");
+            Next::Go
+        }
+        note => hear(note, &hooks, settings, console),
+    });
+    manager("STOPPING=1");
+    match ended {
         Ok(Ended::Saved) => Ok(Exit::Done),
         Ok(Ended::Late) => {
             log::warn!("not everything could be saved in time; some of it will be checked again");
@@ -123,6 +152,7 @@ fn restored(settings: &Settings, state_dir: &Path) -> Result<Remote, Failure> {
         announce_all: settings.switch("announce-all"),
         prealloc: settings.text("prealloc") == Some("full"),
         spares_lan: settings.switch("no-lan-limit"),
+        min_free: settings.size("min-free").unwrap_or(0),
         seed_time_s: settings.time("seed-time").map_or(0, |time| time.0 / 1_000_000),
     });
     let each = Shelf::of(state_dir, remote::SHELF).each(RECORD_LEN, |file| {
@@ -152,6 +182,11 @@ fn given(settings: &Settings) -> Result<Vec<(&'static str, Value)>, Failure> {
     let dir = settings.path("dir")?.ok_or_else(|| Failure::usage("--dir: it is empty"))?;
     let dir_text = dir.to_str().ok_or_else(|| Failure::usage("--dir: it is not UTF-8"))?;
     given.push(("download-dir", Value::String(dir_text.into())));
+    if let Some(aside) = settings.path("incomplete-dir")? {
+        let text = aside.to_str().ok_or_else(|| Failure::usage("--incomplete-dir: it is not UTF-8"))?;
+        given.push(("incomplete-dir", Value::String(text.into())));
+        given.push(("incomplete-dir-enabled", Value::Bool(true)));
+    }
     for (flag, name, switch) in [
         ("up-limit", "speed-limit-up", "speed-limit-up-enabled"),
         ("down-limit", "speed-limit-down", "speed-limit-down-enabled"),
@@ -206,10 +241,13 @@ fn tell_ports(reactor: &Reactor, settings: &Settings, count: usize, console: &Co
 }
 
 /// What the loop tells.
-fn hear(note: Note, settings: &Settings, console: &Console) -> Next {
+fn hear(note: Note, hooks: &Hooks, settings: &Settings, console: &Console) -> Next {
     match note {
-        Note::Happened(happened) => tell(&happened, settings, console),
-        Note::Said { level: Level::Warning, text, .. } => log::warn!("{text}"),
+        Note::Happened(happened) => {
+            tell(&happened, settings, console);
+            hooks.run(*happened);
+        }
+        // With many torrents there is always a tracker that does not answer; `peerlink list` shows what is wrong.
         Note::Said { text, .. } => log::info!("{text}"),
         Note::Close => return Next::Stop,
         _ => {}
@@ -239,11 +277,20 @@ pub fn word(event: Event) -> &'static str {
     }
 }
 
-/// INT and TERM wind down, with a limit; the second one ends at once. HUP is heard, and nobody dies of it.
-fn watch_signals(handle: Handle) -> Result<(), Failure> {
+/// INT and TERM wind down, with a limit; the second one ends at once. HUP reads the settings again.
+fn watch_signals(
+    handle: Handle,
+    reload: impl Fn() -> Result<Settings, Failure> + Send + Sync + 'static,
+) -> Result<(), Failure> {
     let is_ending = Arc::new(AtomicBool::new(false));
     let on_signal = move |signal: Signal| match signal {
-        Signal::HangUp => log::info!("nothing to read again yet"),
+        Signal::HangUp => match reload().and_then(|settings| given(&settings)) {
+            Ok(given) => match handle.note(Note::Given(given)) {
+                true => log::info!("the settings were read again"),
+                false => log::warn!("the settings were read again, but nobody listens"),
+            },
+            Err(failure) => log::warn!("{}; what was read before still counts", failure.text),
+        },
         Signal::Interrupt | Signal::Terminate => {
             if is_ending.swap(true, Ordering::Relaxed) {
                 std::process::exit(Exit::Other as i32);

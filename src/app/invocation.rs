@@ -38,7 +38,7 @@ pub enum Asked {
 }
 
 /// A command and what it was given.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Invocation {
     pub command: Command,
     /// What stands beside the options, in order.

@@ -22,10 +22,12 @@ pub mod file;
 pub mod follow;
 pub mod get;
 pub mod hashing;
+mod hooks;
 pub mod index;
 pub mod invocation;
 pub mod json;
 pub mod magnet;
+mod notify;
 pub mod own_key;
 pub mod progress;
 pub mod publish;
@@ -44,6 +46,7 @@ pub mod table;
 pub mod tokens;
 pub mod values;
 pub mod verify;
+mod watch_dir;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -162,7 +165,11 @@ fn command(asked: &Invocation, settings: &Settings, console: &Console) -> Result
         Command::Unpublish => return publish::take_back(first, settings, &environment, console),
         Command::Chat => return chat::run(settings, &environment, console),
         Command::Serve => return serve::run(settings, &environment, console),
-        Command::Daemon => return daemon::run(settings, &environment, console),
+        Command::Daemon => {
+            let asked = asked.clone();
+            let reload = move || self::settings(&asked);
+            return daemon::run(settings, reload, &environment, console);
+        }
         Command::Add => return ask::add(&asked.paths, settings, &environment, console),
         Command::List => return ask::list(&asked.paths, settings, console),
         Command::Status => return ask::status(&asked.paths, settings, console),

@@ -54,7 +54,7 @@ pub fn run(settings: &Settings, environment: Environment<'_>, console: &Console)
     let front = FrontOptions {
         per_address: settings.count("max-per-address").unwrap_or(0) as usize,
         real_ip_header: settings.text("real-ip-header").unwrap_or_default().to_string(),
-        http_only: false,
+        ..FrontOptions::default()
     };
     let mut node = Node::new(peer_id, key);
     let groups = serve_groups::open(settings, &state_dir, secret()?)?;

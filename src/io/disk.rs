@@ -155,7 +155,9 @@ impl Disk {
                 let result = erase::erase(&options.state_dir, info_hash, data, state);
                 self.mail.send(Completion::Done { id, result });
             }
-            Job::Fetch { .. } | Job::Resolve { .. } => log::error!("a job for the web came to the disk"),
+            Job::Fetch { .. } | Job::Resolve { .. } | Job::Move { .. } => {
+                log::error!("a job for others came to the disk")
+            }
         }
     }
 

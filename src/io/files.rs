@@ -181,7 +181,7 @@ impl Folder {
     }
 
     /// The folder that holds the last part of `path`, and that part.
-    fn walk_to_folder<'a>(&self, path: &'a [String], create: bool) -> io::Result<(OwnedFd, &'a str)> {
+    pub(super) fn walk_to_folder<'a>(&self, path: &'a [String], create: bool) -> io::Result<(OwnedFd, &'a str)> {
         let Some((name, folders)) = path.split_last() else { return Err(io::ErrorKind::InvalidInput.into()) };
         let step = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let open_dir = || again(|| open(&self.spec.dir, step, Mode::empty()));
@@ -232,7 +232,7 @@ impl Folder {
 }
 
 /// Until it is not interrupted by a signal.
-fn again<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
+pub(super) fn again<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
     loop {
         match call() {
             Err(Errno::EINTR) => {}

@@ -27,6 +27,7 @@ mod payload;
 mod perform;
 pub mod pieces;
 pub mod reactor;
+mod relocate;
 mod reserve;
 pub mod resident;
 pub mod server_call;

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -12,12 +13,16 @@ use super::disk::{self, DiskJob, DiskOptions};
 use super::hasher::Hashers;
 use super::mailbox::Sender;
 use super::reactor::{Options, ends_write};
+use super::relocate::relocate;
 use super::statefile::boot_id;
 use super::web::{self, Web};
-use crate::machine::{Completion, Job};
+use crate::base::JobId;
+use crate::machine::{Completion, DiskError, DiskErrorKind, Job, StoreSpec};
 
 /// Batches between the disk thread and one hasher; the disk thread waits when it is full.
 const HASH_SLOTS: usize = 64;
+/// Stack of a thread that moves files.
+const STACK_LEN: usize = 256 * 1024;
 
 /// Disk thread, hashers and web threads.
 pub struct Workers {
@@ -29,6 +34,7 @@ pub struct Workers {
     quit: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
     web: Web,
+    mail: Sender,
 }
 
 impl Workers {
@@ -51,6 +57,7 @@ impl Workers {
             quit,
             threads,
             web: Web::new(web::Options { bind: options.bind.clone(), ..options.web.clone() }, deliver),
+            mail: mail.clone(),
         })
     }
 
@@ -58,12 +65,24 @@ impl Workers {
     pub fn submit(&mut self, job: Job, buffer: Vec<u8>) {
         let job = match job {
             Job::Fetch { id, request } => return self.web.fetch(id, request),
+            Job::Move { id, spec, to } => return self.relocate(id, spec, to),
             Job::Resolve { id, host, port } => return self.web.resolve(id, &host, port),
             job => job,
         };
         self.writes += usize::from(matches!(job, Job::Write { .. }));
         self.backlog.push_back(DiskJob { job, buffer });
         self.push_backlog();
+    }
+
+    /// Files move on a thread of their own: to another disk it takes long, and others want theirs.
+    fn relocate(&self, id: JobId, spec: Arc<StoreSpec>, to: PathBuf) {
+        let mail = self.mail.clone();
+        let work = move || mail.post(Completion::Done { id, result: relocate(spec, &to) });
+        let started = std::thread::Builder::new().name("move".into()).stack_size(STACK_LEN).spawn(work);
+        if let Err(error) = started {
+            let text = format!("no thread to be had: {error}");
+            self.mail.post(Completion::Done { id, result: Err(DiskError { kind: DiskErrorKind::Other, text }) });
+        }
     }
 
     /// Moves what the channel takes.

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use super::{ChatAsk, ChatNews, DiskError, Own};
 use crate::base::access::Access;
 use crate::base::address::Reach;
-use crate::base::{Bitfield, ConnId, InfoHash, Span, TorrentId};
+use crate::base::{Bitfield, ConnId, InfoHash, Span, Time, TorrentId};
 use crate::metainfo::Metainfo;
+use crate::wire::json::Value;
 
 /// What machines and the application say to each other.
 #[derive(Debug)]
@@ -26,10 +27,27 @@ pub enum Note {
     Watch { interval: Span },
     /// Remote control to node: end this torrent, with goodbyes and everything saved; told by [`Note::Gone`].
     Remove { torrent: TorrentId },
+    /// Remote control to node: this torrent is complete and at rest; told by [`Note::Wanted`] when it is to be added.
+    Sleep(Box<Sleep>),
+    /// Remote control to node: nobody wants anything of this torrent, it may rest; told by [`Note::Asleep`], or not where
+    /// that is not so any more.
+    Rest { torrent: TorrentId },
+    /// Node to remote control: it rests, and this is how it stood.
+    Asleep { row: Box<Row> },
+    /// A torrent at rest to node to remote control: somebody wants something of it; a [`Note::Add`] wakes it.
+    Wanted { torrent: TorrentId },
     /// Remote control to node: ask the trackers for peers as early as they allow.
     Reannounce { torrent: TorrentId },
     /// Node to remote control: nothing works on this torrent any more; how it stood at the end.
     Gone { row: Box<Row> },
+    /// Application to remote control: settings of the session as they are said now, by the names that its clients use.
+    Given(Vec<(&'static str, Value)>),
+    /// Application to remote control: a .torrent file or a link that somebody put into the watched folder.
+    Bring { bytes: Vec<u8> },
+    /// Application to node: are you there? Answered by [`Note::Pong`].
+    Ping,
+    /// Node to application: the loop goes round.
+    Pong,
     /// Remote control to application: somebody wants this program to end.
     Close,
     /// Remote control to application: something happened that a person or a hook should hear of.
@@ -209,6 +227,21 @@ pub struct SeekTorrent {
     /// Most peers at once.
     pub peers_max: usize,
     pub ways: Ways,
+}
+
+/// A complete torrent that begins at rest.
+#[derive(Debug)]
+pub struct Sleep {
+    pub torrent: TorrentId,
+    pub info_hash: InfoHash,
+    pub is_private: bool,
+    /// Bytes of it.
+    pub len: u64,
+    pub trackers: Vec<Vec<String>>,
+    pub announce_all: bool,
+    pub ways: Ways,
+    /// When it is announced first, so that thousands do not begin at once.
+    pub begins: Time,
 }
 
 /// How fast payload may move: bytes per second, 0 for no limit.

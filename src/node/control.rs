@@ -76,11 +76,16 @@ impl Node {
                 continue;
             }
             if let Command::Tell(note) = out.commands.remove(at) {
-                let before = out.commands.len();
-                self.hand_control(now, out, |remote, _, out| remote.note(&note, now, out));
-                self.serve_remote(before, now, out);
+                self.tell_remote(&note, now, out);
             }
         }
+    }
+
+    /// The application says something to the remote control.
+    pub(super) fn tell_remote(&mut self, note: &Note, now: Time, out: &mut Outbox) {
+        let before = out.commands.len();
+        self.hand_control(now, out, |remote, _, out| remote.note(note, now, out));
+        self.serve_remote(before, now, out);
     }
 
     /// Every torrent has ended: the remote control saves how they stand.
@@ -125,12 +130,20 @@ impl Node {
 /// Whether the remote control says this to the hallway.
 fn is_order(command: &Command) -> bool {
     let Command::Tell(note) = command else { return false };
-    matches!(note, Note::Add(_) | Note::Seek(_) | Note::Remove { .. } | Note::Reannounce { .. } | Note::Limit { .. })
+    match note {
+        Note::Add(_) | Note::Seek(_) | Note::Sleep(_) | Note::Rest { .. } | Note::Remove { .. } => true,
+        Note::Reannounce { .. } | Note::Limit { .. } => true,
+        _ => false,
+    }
 }
 
 /// Whether the remote control listens to this.
 fn is_news(note: &Note) -> bool {
-    matches!(note, Note::Metadata { .. } | Note::Complete { .. } | Note::Failed { .. } | Note::Gone { .. })
+    match note {
+        Note::Metadata { .. } | Note::Complete { .. } | Note::Failed { .. } | Note::Gone { .. } => true,
+        Note::Asleep { .. } | Note::Wanted { .. } => true,
+        _ => false,
+    }
 }
 
 /// The torrents, to be looked at.

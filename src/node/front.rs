@@ -49,6 +49,14 @@ pub struct FrontOptions {
     pub real_ip_header: String,
     /// Nothing but HTTP is spoken here.
     pub http_only: bool,
+    /// Bytes of long replies that their askers have not read yet, of all connections, where more is needed than usual.
+    pub replies_len: usize,
+}
+
+impl FrontOptions {
+    fn replies_len(&self) -> usize {
+        self.replies_len.max(REPLIES_LEN)
+    }
 }
 
 /// What became of a connection when it was listened to.
@@ -253,7 +261,7 @@ impl Front {
         let replies: usize = self.guests.values().map(|guest| guest.reply_len).sum();
         let Totals { buffered: b, uploads: u, replies: r, .. } = self.totals;
         assert_eq!((b, u, r), (buffered, uploads, replies), "sums over the guests");
-        let is_bounded = uploads <= UPLOADS_MAX && buffered <= BUFFERS_LEN && replies <= REPLIES_LEN;
+        let is_bounded = uploads <= UPLOADS_MAX && buffered <= BUFFERS_LEN && replies <= self.options.replies_len();
         assert!(is_bounded, "more is under way than allowed");
         assert_eq!(self.guests.is_empty(), self.sweep.is_none(), "guests without deadlines, or the reverse");
     }

@@ -83,6 +83,8 @@ pub struct Node {
     watch: Option<(Span, Time)>,
     /// Torrents that were told to end, and when they are looked at again.
     leaving: BTreeMap<TorrentId, Time>,
+    /// Torrents that were told to rest.
+    resting: BTreeSet<TorrentId>,
     /// Set by `Stop`: the end at the latest.
     stop_by: Option<Time>,
     is_stopped: bool,
@@ -113,6 +115,7 @@ impl Node {
             bans: BanKeeper::default(),
             watch: None,
             leaving: BTreeMap::new(),
+            resting: BTreeSet::new(),
             stop_by: None,
             is_stopped: false,
         }
@@ -250,6 +253,10 @@ impl Node {
                 self.hand_member(now, Input::Note(Note::Listening { port }), out);
             }
             Note::Ask(_) => self.hand_member(now, Input::Note(note), out),
+            Note::Ping => out.tell(Note::Pong),
+            Note::Given(_) | Note::Bring { .. } => self.tell_remote(&note, now, out),
+            Note::Sleep(sleep) => self.sleep(*sleep, now, out),
+            Note::Rest { torrent } => self.rest(torrent, now, out),
             Note::Remove { torrent } => self.leave(torrent, now, out),
             Note::Reannounce { torrent } => self.ask(torrent, now, out, |swarm, _| swarm.reannounce(now)),
             Note::Access(_) => self.with_server(now, out, |server, out| server.sites.tell(note, now, out)),
@@ -375,6 +382,7 @@ impl Machine for Node {
             self.hand_all(|| Input::Note(Note::Banned), now, out);
         }
         self.deal(now, out);
+        self.put_to_sleep(now, out);
         self.see_leavers_off(now, out);
         self.tell_control(before, now, out);
         self.end_if_stopped(now, out);

@@ -6,11 +6,13 @@ use std::net::SocketAddr;
 
 use crate::base::{Bitfield, ConnId, InfoHash, Pool, Time};
 use crate::machine::{Input, Machine, Outbox, PeerRow, RateLimits, Row, TrackerRow};
-use crate::swarm::{Handover, Seeker, Swarm};
+use crate::swarm::{Handover, Seeker, Sleeper, Swarm};
 
 pub enum Work {
     Search(Box<Seeker>),
     Swarm(Box<Swarm>),
+    /// It is complete, and nobody wants anything.
+    Rest(Box<Sleeper>),
 }
 
 impl Work {
@@ -18,6 +20,7 @@ impl Work {
         match self {
             Work::Search(seeker) => &**seeker,
             Work::Swarm(swarm) => &**swarm,
+            Work::Rest(sleeper) => &**sleeper,
         }
     }
 
@@ -25,6 +28,7 @@ impl Work {
         match self {
             Work::Search(seeker) => &mut **seeker,
             Work::Swarm(swarm) => &mut **swarm,
+            Work::Rest(sleeper) => &mut **sleeper,
         }
     }
 
@@ -44,28 +48,38 @@ impl Work {
         self.machine().check();
     }
 
-    /// Whether it only looks for the metainfo of this info hash.
+    /// Whether it only looks or waits for the metainfo of this info hash.
     pub fn seeks(&self, info_hash: InfoHash) -> bool {
-        matches!(self, Work::Search(seeker) if seeker.info_hash() == info_hash)
+        match self {
+            Work::Search(seeker) => seeker.info_hash() == info_hash,
+            Work::Rest(sleeper) => sleeper.info_hash() == info_hash,
+            Work::Swarm(_) => false,
+        }
     }
 
     /// Ends a search: who was met.
     pub fn hand_over(self, now: Time, out: &mut Outbox) -> Option<Handover> {
         match self {
             Work::Search(seeker) => Some(seeker.hand_over(now, out)),
+            Work::Rest(sleeper) => Some(sleeper.hand_over()),
             Work::Swarm(_) => None,
         }
     }
 
     /// BEP 27: only its trackers may name peers. What a link stands for is not known.
     pub fn is_private(&self) -> bool {
-        matches!(self, Work::Swarm(swarm) if swarm.is_private())
+        match self {
+            Work::Search(_) => false,
+            Work::Swarm(swarm) => swarm.is_private(),
+            Work::Rest(sleeper) => sleeper.is_private(),
+        }
     }
 
     pub fn set_port(&mut self, port: u16) {
         match self {
             Work::Search(seeker) => seeker.set_port(port),
             Work::Swarm(swarm) => swarm.set_port(port),
+            Work::Rest(sleeper) => sleeper.set_port(port),
         }
     }
 
@@ -73,6 +87,7 @@ impl Work {
         match self {
             Work::Search(seeker) => seeker.is_stopped(),
             Work::Swarm(swarm) => swarm.is_stopped(),
+            Work::Rest(sleeper) => sleeper.is_stopped(),
         }
     }
 
@@ -81,6 +96,7 @@ impl Work {
         match self {
             Work::Search(seeker) => seeker.tell_row(out),
             Work::Swarm(swarm) => swarm.tell_row(now, out),
+            Work::Rest(sleeper) => out.tell(crate::machine::Note::Row(Box::new(sleeper.row()))),
         }
     }
 
@@ -89,13 +105,14 @@ impl Work {
         match self {
             Work::Search(seeker) => seeker.row(),
             Work::Swarm(swarm) => swarm.row(now),
+            Work::Rest(sleeper) => sleeper.row(),
         }
     }
 
     /// Its connected peers.
     pub fn peer_rows(&mut self, now: Time) -> Vec<PeerRow> {
         match self {
-            Work::Search(_) => Vec::new(),
+            Work::Search(_) | Work::Rest(_) => Vec::new(),
             Work::Swarm(swarm) => swarm.peer_rows(now),
         }
     }
@@ -105,13 +122,14 @@ impl Work {
         match self {
             Work::Search(seeker) => seeker.tracker_rows(),
             Work::Swarm(swarm) => swarm.tracker_rows(),
+            Work::Rest(sleeper) => sleeper.tracker_rows(),
         }
     }
 
     /// Pieces that are verified; None before it is known what there is.
     pub fn have(&self) -> Option<&Bitfield> {
         match self {
-            Work::Search(_) => None,
+            Work::Search(_) | Work::Rest(_) => None,
             Work::Swarm(swarm) => Some(swarm.have()),
         }
     }
@@ -121,6 +139,28 @@ impl Work {
         match self {
             Work::Search(seeker) => seeker.reannounce(now),
             Work::Swarm(swarm) => swarm.reannounce(now),
+            Work::Rest(sleeper) => sleeper.reannounce(now),
+        }
+    }
+
+    /// A swarm that nobody wants anything of begins to rest; false where that is not so.
+    pub fn rest(&mut self, now: Time, out: &mut Outbox) -> bool {
+        match self {
+            Work::Swarm(swarm) => swarm.rest(now, out),
+            Work::Search(_) | Work::Rest(_) => false,
+        }
+    }
+
+    /// Whether [`Self::rest`] has come to its end.
+    pub fn is_at_rest(&self) -> bool {
+        matches!(self, Work::Swarm(swarm) if swarm.is_at_rest())
+    }
+
+    /// Keeps of a swarm what is left of it at rest.
+    pub fn asleep(self) -> Work {
+        match self {
+            Work::Swarm(swarm) => Work::Rest(Box::new(Sleeper::of(*swarm))),
+            other => other,
         }
     }
 
@@ -129,6 +169,7 @@ impl Work {
         match self {
             Work::Search(seeker) => seeker.next_dial(),
             Work::Swarm(swarm) => swarm.next_dial(),
+            Work::Rest(_) => None,
         }
     }
 
@@ -137,6 +178,7 @@ impl Work {
         match self {
             Work::Search(seeker) => seeker.dial(now, is_greeted, out),
             Work::Swarm(swarm) => swarm.dial(now, is_greeted, out),
+            Work::Rest(_) => {}
         }
     }
 
@@ -145,6 +187,7 @@ impl Work {
         match self {
             Work::Search(seeker) => seeker.give_way(leavers, is_large, now, out),
             Work::Swarm(swarm) => swarm.give_way(leavers, is_large, now, out),
+            Work::Rest(_) => {}
         }
     }
 
@@ -165,7 +208,7 @@ impl Work {
     /// Download credits, upload credits and pool buffers that it holds.
     pub fn holdings(&self) -> (u32, u32, usize) {
         match self {
-            Work::Search(_) => (0, 0, 0),
+            Work::Search(_) | Work::Rest(_) => (0, 0, 0),
             Work::Swarm(swarm) => swarm.holdings(),
         }
     }

@@ -1,7 +1,7 @@
 //! What is done to torrents: start, stop, check, remove, ask trackers, move within the queue.
 
 use super::call::{Call, Which};
-use super::torrent::Run;
+use super::torrent::Torrent;
 use super::{Errand, Remote};
 use crate::base::Time;
 use crate::machine::{Note, Outbox};
@@ -52,7 +52,7 @@ impl Remote {
     fn verify(&mut self, id: u32, now: Time) {
         let Some(torrent) = self.list.get_mut(id).filter(|torrent| torrent.has_metainfo()) else { return };
         torrent.plans.recheck = true;
-        torrent.plans.restart = matches!(torrent.run, Run::On(_));
+        torrent.plans.restart = torrent.machine().is_some();
         (torrent.is_dirty, torrent.changed) = (true, now);
         torrent.checks_once = !torrent.is_started;
         torrent.is_started = true;
@@ -91,22 +91,24 @@ impl Remote {
         }
     }
 
-    /// The data is elsewhere: it is looked for there, and checked.
+    /// The data moves, or is elsewhere: then it is looked for there, and checked.
     fn set_location(&mut self, call: &Call, ids: &[u32], now: Time, out: &mut Outbox) {
         let Some(dir) = call.text("location").filter(|dir| super::session::is_folder(dir)) else {
             return call.back.fail("no location", out);
         };
-        if call.switch("move").unwrap_or(false) {
-            return call.back.fail("moving data is not supported yet; move it and set the location then", out);
-        }
+        let moves = call.switch("move").unwrap_or(false);
         let dir = self.list.dir(std::path::Path::new(dir));
         for id in ids {
-            if let Some(torrent) = self.list.get_mut(*id).filter(|torrent| torrent.dir != dir) {
+            let is_elsewhere = |torrent: &&mut Torrent| torrent.dir != dir && torrent.plans.removal.is_none();
+            let Some(torrent) = self.list.get_mut(*id).filter(is_elsewhere) else { continue };
+            if moves && torrent.has_metainfo() && torrent.aside.is_none() {
+                torrent.plans.moving = Some(dir.clone());
+            } else {
                 torrent.dir = dir.clone();
-                torrent.plans.restart = matches!(torrent.run, Run::On(_));
-                (torrent.is_dirty, torrent.changed) = (true, now);
-                self.is_stale = true;
+                torrent.plans.restart = torrent.machine().is_some() && torrent.aside.is_none();
             }
+            (torrent.is_dirty, torrent.changed) = (true, now);
+            self.is_stale = true;
         }
         call.back.succeed(out);
     }

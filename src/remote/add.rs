@@ -93,6 +93,23 @@ impl Remote {
         self.jobs.insert(id, Errand::Source(Box::new(adding)));
     }
 
+    /// Somebody put a .torrent file or a link into the watched folder.
+    pub(super) fn bring(&mut self, bytes: &[u8], now: Time, out: &mut Outbox) {
+        let adding = Adding {
+            back: Back::NOBODY,
+            dir: self.session.folder("download-dir"),
+            is_started: self.session.switch("start-added-torrents"),
+            own: Own::default(),
+            wanted: None,
+        };
+        let link = std::str::from_utf8(bytes).ok().map(str::trim).filter(|text| Magnet::is_link(text));
+        match link.map(|text| (text, Magnet::parse(text))) {
+            Some((text, Ok(magnet))) => self.add_link(adding, text, magnet, now, out),
+            Some((_, Err(why))) => log::warn!("a link of the watched folder is none: {why}"),
+            None => self.add_torrent(adding, bytes.to_vec(), now, out),
+        }
+    }
+
     fn adding(&self, call: &Call) -> Result<Adding, &'static str> {
         let dir = match call.text("download-dir") {
             Some(dir) if !dir.is_empty() => dir.to_string(),
@@ -228,6 +245,9 @@ impl Remote {
         let (dir, tiers) = (self.list.dir(&adding.dir), self.list.tiers(tiers.to_vec()));
         let mut torrent = Torrent::new(self.list.new_id(), info_hash, dir, tiers);
         torrent.added_s = self.wall_s(now);
+        if self.session.switch("incomplete-dir-enabled") && is_folder(&self.session.text("incomplete-dir")) {
+            torrent.aside = Some(self.list.dir(&self.session.folder("incomplete-dir")));
+        }
         (torrent.is_started, torrent.is_new, torrent.changed) = (adding.is_started, true, now);
         torrent.own = (adding.own != Own::default()).then(|| Box::new(adding.own.clone()));
         torrent

@@ -106,6 +106,9 @@ fn name(value: &Value) -> Option<Name> {
 }
 
 impl Back {
+    /// Nobody waits for the answer: no connection has this number.
+    pub const NOBODY: Back = Back { conn: ConnId(0), tag: None };
+
     /// Answers; `arguments` is an object, or empty for one of nothing.
     pub fn answer(self, result: &str, arguments: &str, out: &mut Outbox) {
         let mut text = String::with_capacity(arguments.len() + 64);
@@ -123,6 +126,9 @@ impl Back {
 
     /// Answers with a text that is the whole document.
     pub fn send(self, text: String, out: &mut Outbox) {
+        if self == Back::NOBODY {
+            return;
+        }
         let reply = armoured(Reply::new(200, "application/json; charset=UTF-8", text.into_bytes()));
         out.push(Command::Answer { conn: self.conn, reply });
     }

@@ -28,6 +28,8 @@ pub struct Facts<'a> {
     pub began_s: u64,
     /// Where .torrent files are kept.
     pub state_dir: &'a str,
+    /// Downloads wait because there is too little room.
+    pub is_low: bool,
     /// The ratio at which it ends, where there is one.
     pub ratio_limit: Option<f64>,
 }
@@ -85,6 +87,9 @@ impl Facts<'_> {
         }
         if let Some(trouble) = &self.torrent.trouble {
             return (trouble.kind, &trouble.text);
+        }
+        if self.is_low && self.torrent.is_started && !self.torrent.is_done() {
+            return (3, "waits: too little room is free on the disk (--min-free)");
         }
         match self.row.as_ref().and_then(|row| row.tracker_trouble.as_deref()) {
             Some(text) if self.torrent.is_started => (2, text),

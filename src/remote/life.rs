@@ -7,14 +7,17 @@ use super::add::{peers_of, place};
 use super::get::read_torrent;
 use super::torrent::{Own, Run, Torrent, Trouble};
 use super::{Errand, Remote};
-use crate::base::{Time, TorrentId};
+use crate::base::{Span, Time, TorrentId};
 use crate::machine::{
-    AddTorrent, DiskError, Event, Happened, Job, Note, OnShelf, Outbox, RateLimits, Row, SeekTorrent, StoreSpec,
+    AddTorrent, DiskError, Event, Happened, Job, Note, OnShelf, Outbox, RateLimits, Row, SeekTorrent, Sleep,
+    StoreSpec,
 };
 use crate::metainfo::Metainfo;
 use crate::metainfo::magnet::Magnet;
 use crate::storage::Layout;
 
+/// Between the first announces of two torrents that begin at rest.
+const SLEEP_SPACE: Span = Span::millis(20);
 /// .torrent files read at once for those that begin: large ones would be in memory together.
 const READS_MAX: usize = 4;
 
@@ -25,14 +28,22 @@ impl Remote {
 
     /// Begins those whose turn it is, a few at a time.
     pub(super) fn begin_some(&mut self, now: Time, out: &mut Outbox) {
+        let mut asleep = 0;
         while self.may_begin()
             && let Some(id) = self.to_begin.pop_front()
         {
+            if let Some(torrent) = self.list.get(id).filter(|torrent| matches!(torrent.run, Run::Asleep(_))) {
+                self.recall(torrent.info_hash, Errand::Begin(id), out);
+                continue;
+            }
             let Some(torrent) = self.list.get(id).filter(|torrent| torrent.run == Run::Rest && wants_to_run(torrent))
             else {
                 continue;
             };
-            if torrent.has_metainfo() {
+            if torrent.is_done() && torrent.done_s > 0 && !torrent.plans.recheck {
+                asleep += 1;
+                self.sleep(id, now + SLEEP_SPACE.times(asleep), now, out);
+            } else if torrent.has_metainfo() {
                 let job = self.recall(torrent.info_hash, Errand::Begin(id), out);
                 self.set_run(id, Run::Reading(job));
             } else {
@@ -44,6 +55,43 @@ impl Remote {
     fn set_run(&mut self, id: u32, run: Run) {
         if let Some(torrent) = self.list.get_mut(id) {
             torrent.run = run;
+        }
+    }
+
+    /// A complete torrent begins at rest: nothing is read of it before somebody wants something.
+    fn sleep(&mut self, id: u32, begins: Time, now: Time, out: &mut Outbox) {
+        let machine = self.list.new_machine(id);
+        let began_s = self.wall_s(now);
+        let Some(torrent) = self.list.get_mut(id) else { return };
+        (torrent.run, torrent.started_s) = (Run::Asleep(machine), began_s);
+        (torrent.idle_since, torrent.have) = (now, None);
+        out.tell(Note::Sleep(Box::new(Sleep {
+            torrent: machine,
+            info_hash: torrent.info_hash,
+            is_private: torrent.is_private,
+            len: torrent.wanted_len,
+            trackers: torrent.tiers.to_vec(),
+            announce_all: self.options.announce_all,
+            ways: self.options.ways,
+            begins,
+        })));
+    }
+
+    /// Somebody wants something of a torrent at rest.
+    pub(super) fn on_wanted(&mut self, machine: TorrentId) {
+        if let Some(id) = self.list.id_of_machine(machine) {
+            self.to_begin.push_back(id);
+        }
+    }
+
+    /// A torrent has come to rest.
+    pub(super) fn on_asleep(&mut self, row: &Row, now: Time) {
+        let Some(id) = self.list.id_of_machine(row.torrent) else { return };
+        self.take_row(id, row, now);
+        if let Some(torrent) = self.list.get_mut(id)
+            && let Run::On(machine) = torrent.run
+        {
+            (torrent.run, torrent.is_dirty) = (Run::Asleep(machine), true);
         }
     }
 
@@ -70,7 +118,14 @@ impl Remote {
     /// The .torrent file of one that shall run was read.
     pub(super) fn on_read(&mut self, id: u32, result: Result<Vec<u8>, DiskError>, now: Time, out: &mut Outbox) {
         let Some(torrent) = self.list.get_mut(id) else { return };
-        torrent.run = Run::Rest;
+        let asleep = match torrent.run {
+            Run::Asleep(machine) => Some(machine),
+            Run::Reading(_) => None,
+            _ => return,
+        };
+        if asleep.is_none() {
+            torrent.run = Run::Rest;
+        }
         self.is_stale = true;
         if !wants_to_run(torrent) {
             return;
@@ -80,9 +135,12 @@ impl Remote {
         });
         match read {
             Ok(metainfo) => {
-                torrent.started_s = self.options.began_s + now.0 / 1_000_000;
-                torrent.idle_since = now;
-                let machine = self.list.new_machine(id);
+                if asleep.is_none() {
+                    torrent.started_s = self.options.began_s + now.0 / 1_000_000;
+                    torrent.idle_since = now;
+                }
+                torrent.lonely_since = now;
+                let machine = asleep.unwrap_or_else(|| self.list.new_machine(id));
                 self.set_run(id, Run::On(machine));
                 self.begin_with(id, machine, metainfo, out);
             }
@@ -100,7 +158,7 @@ impl Remote {
         let own = torrent.own.as_deref();
         let add = AddTorrent {
             torrent: machine,
-            dir: torrent.dir.to_path_buf(),
+            dir: torrent.place().to_path_buf(),
             wanted: torrent.wanted(&metainfo),
             peers: Vec::new(),
             trackers: torrent.tiers.to_vec(),
@@ -128,7 +186,7 @@ impl Remote {
     /// Tells a machine to end.
     pub(super) fn end(&mut self, id: u32, out: &mut Outbox) {
         if let Some(torrent) = self.list.get_mut(id)
-            && let Run::On(machine) = torrent.run
+            && let Run::On(machine) | Run::Asleep(machine) = torrent.run
         {
             torrent.run = Run::Ending(machine);
             out.tell(Note::Remove { torrent: machine });
@@ -154,9 +212,11 @@ impl Remote {
         torrent.have_len = torrent.wanted_len.max(torrent.have_len);
         (torrent.plans.recheck, torrent.is_dirty, torrent.changed) = (false, true, now);
         self.is_stale = true;
-        if torrent.done_s == 0 {
-            torrent.done_s = done_s;
-            torrent.idle_since = now;
+        if torrent.aside.is_some() {
+            // The news waits until it is where people look for it.
+            torrent.plans.moving = Some(torrent.dir.clone());
+        } else if torrent.done_s == 0 {
+            (torrent.done_s, torrent.idle_since) = (done_s, now);
             self.happened(id, Event::Done, out);
         }
     }
@@ -200,8 +260,50 @@ impl Remote {
                 self.set_run(id, Run::Reading(job));
             }
             Some(_) => self.erase(id, None, out),
+            None if torrent.plans.moving.is_some() && torrent.has_metainfo() => {
+                let job = self.recall(torrent.info_hash, Errand::Leaving(id), out);
+                self.set_run(id, Run::Reading(job));
+            }
             None => {}
         }
+    }
+
+    /// The .torrent file was read of one whose data moves.
+    pub(super) fn relocate(&mut self, id: u32, bytes: Option<Vec<u8>>, now: Time, out: &mut Outbox) {
+        let Some(torrent) = self.list.get_mut(id) else { return };
+        torrent.run = Run::Rest;
+        let info_hash = torrent.info_hash;
+        let metainfo = bytes.and_then(|bytes| read_torrent(&bytes, info_hash));
+        let Some((to, metainfo)) = torrent.plans.moving.clone().zip(metainfo) else {
+            torrent.plans.moving = None;
+            return self.fail(id, "its .torrent file is damaged, so its data cannot be moved".into(), now, out);
+        };
+        let layout = Layout::new(&metainfo, &[]);
+        let spec = Arc::new(StoreSpec { info_hash, dir: torrent.place().to_path_buf(), layout });
+        let job = out.new_job();
+        torrent.run = Run::Reading(job);
+        self.jobs.insert(job, Errand::Moved(id));
+        out.job(Job::Move { id: job, spec, to: to.to_path_buf() });
+    }
+
+    /// Its data has moved, or could not.
+    pub(super) fn on_moved(&mut self, id: u32, result: Result<(), DiskError>, now: Time, out: &mut Outbox) {
+        let done_s = self.wall_s(now);
+        let Some(torrent) = self.list.get_mut(id) else { return };
+        (torrent.run, torrent.is_dirty, torrent.changed) = (Run::Rest, true, now);
+        let to = torrent.plans.moving.take();
+        self.is_stale = true;
+        match result {
+            Ok(()) => {
+                torrent.dir = to.unwrap_or_else(|| torrent.dir.clone());
+                if torrent.aside.take().is_some() && torrent.done_s == 0 {
+                    (torrent.done_s, torrent.idle_since) = (done_s, now);
+                    self.happened(id, Event::Done, out);
+                }
+            }
+            Err(error) => self.fail(id, error.text, now, out),
+        }
+        self.remove_if_doomed(id, out);
     }
 
     /// Erases what is remembered of a torrent, and with its .torrent file its data.
@@ -211,7 +313,7 @@ impl Remote {
         let metainfo = bytes.and_then(|bytes| read_torrent(&bytes, info_hash));
         let spec = metainfo.map(|metainfo| {
             let layout = Layout::new(&metainfo, &[]);
-            Arc::new(StoreSpec { info_hash, dir: torrent.dir.to_path_buf(), layout })
+            Arc::new(StoreSpec { info_hash, dir: torrent.place().to_path_buf(), layout })
         });
         let job = out.new_job();
         torrent.run = Run::Reading(job);
@@ -237,7 +339,7 @@ impl Remote {
 
 /// Whether it should run as far as it goes.
 pub fn wants_to_run(torrent: &Torrent) -> bool {
-    let plans = torrent.plans;
-    let is_free = plans.removal.is_none() && !plans.restart;
-    torrent.is_started && (torrent.has_turn || torrent.is_forced) && is_free && !torrent.is_new
+    let plans = &torrent.plans;
+    let is_free = plans.removal.is_none() && plans.moving.is_none() && !plans.restart;
+    torrent.is_started && torrent.has_turn && is_free && !torrent.is_new
 }

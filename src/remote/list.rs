@@ -117,6 +117,10 @@ impl List {
         self.by_id.values()
     }
 
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Torrent> {
+        self.by_id.values_mut()
+    }
+
     /// Numbers in the order of the queue.
     pub fn queue(&self) -> Vec<u32> {
         let mut queue: Vec<(u32, u32)> = self.by_id.values().map(|torrent| (torrent.position, torrent.id)).collect();
@@ -141,8 +145,7 @@ impl List {
         match which {
             Which::All => self.by_id.keys().copied().collect(),
             Which::Recent => {
-                let is_recent =
-                    |torrent: &&Torrent| torrent.machine().is_some() || now.since(torrent.changed) <= RECENT;
+                let is_recent = |torrent: &&Torrent| torrent.is_awake() || now.since(torrent.changed) <= RECENT;
                 self.by_id.values().filter(is_recent).map(|torrent| torrent.id).collect()
             }
             Which::These(names) => {

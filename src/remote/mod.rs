@@ -39,6 +39,7 @@ use self::get::Listing;
 use self::list::List;
 pub use self::record::RECORD_LEN;
 pub use self::session::Session;
+use self::torrent::Torrent;
 use crate::base::{InfoHash, JobId, Span, Time};
 use crate::machine::{Command, Completion, Job, Note, OnShelf, Outbox, Ways};
 use crate::wire::http::{Head, Reply, Request};
@@ -56,8 +57,9 @@ const BODY_LEN: usize = crate::base::limits::TORRENT_LEN.div_ceil(3) * 4 + 64 * 
 const SAVES_MAX: usize = 32;
 /// Calls waiting for their turn, each of its own connection.
 const CALLS_MAX: usize = 256;
-/// Between two looks at what is running.
+/// Between two looks at what is running, and where all rest.
 const TICK: Span = Span::secs(1);
+const REST_TICK: Span = Span::secs(60);
 
 /// What the remote control is started with.
 #[derive(Debug)]
@@ -86,6 +88,8 @@ pub struct Options {
     pub prealloc: bool,
     /// No limit holds for peers on this machine and in the local network.
     pub spares_lan: bool,
+    /// Bytes that must stay free where downloads go; 0: none.
+    pub min_free: u64,
     /// Seconds that a complete torrent is shared, at most; 0: any number.
     pub seed_time_s: u64,
 }
@@ -109,6 +113,10 @@ enum Errand {
     Doomed(u32),
     /// The files of one that goes.
     Erase(u32),
+    /// The .torrent file of one whose data moves.
+    Leaving(u32),
+    /// The data of one that moves.
+    Moved(u32),
     /// A .torrent file from the web or the disk.
     Source(Box<add::Adding>),
     /// Room on disk, for a caller.
@@ -147,6 +155,9 @@ pub struct Remote {
     totals: watch::Totals,
     /// Free bytes where downloads go, as last seen.
     free: u64,
+    /// Too few of them: nothing is downloaded.
+    is_low: bool,
+    looked_for_room: Time,
     /// The alternative limits as the schedule last said; None: before it said anything.
     was_slow_time: Option<bool>,
     /// The limits that the loop was last told.
@@ -156,6 +167,8 @@ pub struct Remote {
     /// The last look, and the last time that the session was saved.
     last_tick: Time,
     saved_session: Time,
+    /// The last look at torrents at rest.
+    last_slow_look: Time,
     phase: Phase,
 }
 
@@ -177,12 +190,15 @@ impl Remote {
             is_session_dirty: false,
             totals: watch::Totals::default(),
             free: 0,
+            is_low: false,
+            looked_for_room: Time::ZERO,
             was_slow_time: None,
             told_limits: None,
             port: 0,
             next_tick: None,
             last_tick: Time::ZERO,
             saved_session: Time::ZERO,
+            last_slow_look: Time::ZERO,
             phase: Phase::Running,
         }
     }
@@ -265,10 +281,9 @@ impl Remote {
             self.begin_some(now, out);
         }
         self.save_dirty(out);
-        let is_running = self.list.iter().any(|torrent| torrent.machine().is_some());
-        if is_running || self.session.switch("alt-speed-time-enabled") {
-            self.next_tick.get_or_insert(now + TICK);
-        }
+        let is_awake = self.list.iter().any(Torrent::is_awake) || self.session.switch("alt-speed-time-enabled");
+        let rest = if is_awake { TICK } else { REST_TICK };
+        self.next_tick = Some(self.next_tick.map_or(now + rest, |due| due.min(now + rest)));
     }
 
     fn answer(&mut self, call: Call, machines: &mut dyn Machines, now: Time, out: &mut Outbox) {
@@ -302,6 +317,10 @@ impl Remote {
             Note::Metadata { torrent, info } => self.on_metadata(*torrent, info, now, out),
             Note::Complete { torrent } => self.on_complete(*torrent, now, out),
             Note::Failed { torrent, error } => self.on_failed(*torrent, error, now, out),
+            Note::Given(given) => self.give(given, now, out),
+            Note::Bring { bytes } => self.bring(bytes, now, out),
+            Note::Asleep { row } => self.on_asleep(row, now),
+            Note::Wanted { torrent } => self.on_wanted(*torrent),
             Note::Gone { row } => self.on_gone(row, now, out),
             _ => {}
         }
@@ -328,13 +347,15 @@ impl Remote {
             (Errand::List, Completion::Recalled { id, result }) => self.on_listed(id, result),
             (Errand::Choose(id), Completion::Recalled { result, .. }) => self.on_chosen(id, result),
             (Errand::Doomed(id), Completion::Recalled { result, .. }) => self.erase(id, result.ok(), out),
+            (Errand::Leaving(id), Completion::Recalled { result, .. }) => self.relocate(id, result.ok(), now, out),
+            (Errand::Moved(id), Completion::Done { result, .. }) => self.on_moved(id, result, now, out),
             (Errand::Erase(id), Completion::Done { result, .. }) => self.on_erased(id, result, now, out),
             (Errand::Save(_), _) => self.save_dirty(out),
             (Errand::Source(adding), completion) => self.on_source(*adding, completion, now, out),
             (Errand::Space(back, path), Completion::Space { result, .. }) => {
                 sessions::tell_space(back, &path, result, out)
             }
-            (Errand::Free, Completion::Space { result, .. }) => self.free = result.map_or(0, |(free, _)| free),
+            (Errand::Free, Completion::Space { result, .. }) => self.on_room(result.ok().map(|(free, _)| free)),
             _ => {}
         }
     }

@@ -29,6 +29,12 @@ pub fn write(torrent: &Torrent) -> Vec<u8> {
     let mut object = Writer::begin(&mut text);
     object.text("name", &torrent.name);
     object.text("dir", &torrent.dir.to_string_lossy());
+    if let Some(aside) = &torrent.aside {
+        object.text("aside", &aside.to_string_lossy());
+    }
+    if let Some(to) = &torrent.plans.moving {
+        object.text("moving", &to.to_string_lossy());
+    }
     if let Some(link) = &torrent.link {
         object.text("link", link);
     }
@@ -143,6 +149,8 @@ pub fn read(id: u32, info_hash: InfoHash, bytes: &[u8], list: &mut List) -> Opti
     torrent.is_finished = is("finished").unwrap_or(false);
     torrent.plans.recheck = is("recheck").unwrap_or(false);
     torrent.plans.removal = is("removed").unwrap_or(false).then(|| is("removed_data").unwrap_or(false));
+    torrent.aside = text("aside").filter(|aside| is_folder(aside)).map(|aside| list.dir(Path::new(aside)));
+    torrent.plans.moving = text("moving").filter(|to| is_folder(to)).map(|to| list.dir(Path::new(to)));
     let trouble = text("trouble").map(|text| Trouble { kind: 3, text: text.into() });
     torrent.trouble = trouble.map(Box::new);
     let have = text("have").and_then(base64_decode);

@@ -43,7 +43,7 @@ const TABLE: &[(&str, Kind)] = &[
     ("idle-seeding-limit", Kind::Count { default: 30, max: 10_000_000 }),
     ("idle-seeding-limit-enabled", Kind::Switch(false)),
     ("incomplete-dir", Kind::Folder),
-    ("incomplete-dir-enabled", Kind::Fixed(false)),
+    ("incomplete-dir-enabled", Kind::Switch(false)),
     ("peer-limit-global", Kind::Count { default: 200, max: 100_000 }),
     ("peer-limit-per-torrent", Kind::Count { default: 100, max: 10_000 }),
     ("peer-port-random-on-start", Kind::Fixed(false)),

@@ -85,7 +85,8 @@ impl Remote {
 
     pub(super) fn session_stats(&mut self, call: &Call, machines: &mut dyn Machines, now: Time, out: &mut Outbox) {
         let (mut down, mut up) = (0, 0);
-        let working: Vec<_> = self.list.iter().filter_map(|torrent| torrent.machine()).collect();
+        let working: Vec<_> =
+            self.list.iter().filter(|torrent| torrent.is_awake()).filter_map(|torrent| torrent.machine()).collect();
         for row in working.iter().filter_map(|machine| machines.row(*machine, now)) {
             down += row.down_per_s;
             up += row.up_per_s;

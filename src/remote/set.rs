@@ -6,7 +6,7 @@ use super::actions::Place;
 use super::call::Call;
 use super::get::read_torrent;
 use super::session::is_folder;
-use super::torrent::{Mode, Own, Run, Torrent};
+use super::torrent::{Mode, Own, Torrent};
 use super::{Errand, Remote};
 use crate::base::{Time, limits};
 use crate::machine::{DiskError, Note, Outbox};
@@ -66,7 +66,7 @@ impl Remote {
         }
         let limits = self.list.get(id).map(|torrent| self.rate_limits(torrent)).unwrap_or_default();
         let Some(torrent) = self.list.get_mut(id) else { return Ok(()) };
-        torrent.plans.restart |= restart && matches!(torrent.run, Run::On(_));
+        torrent.plans.restart |= restart && torrent.machine().is_some();
         self.is_stale = true;
         if let Some(machine) = machine {
             out.tell(Note::Limit { torrent: Some(machine), limits });

@@ -19,6 +19,8 @@ pub enum Run {
     Reading(JobId),
     /// It is worked on, or its metainfo is sought.
     On(TorrentId),
+    /// It is complete, and rests until somebody wants something of it.
+    Asleep(TorrentId),
     /// It was told to end.
     Ending(TorrentId),
 }
@@ -102,7 +104,7 @@ impl Default for Own {
 }
 
 /// What is to happen as soon as nothing works on the torrent.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Plans {
     /// It goes, and with true its data.
     pub removal: Option<bool>,
@@ -110,6 +112,8 @@ pub struct Plans {
     pub restart: bool,
     /// All its data is hashed.
     pub recheck: bool,
+    /// Its files move there.
+    pub moving: Option<Arc<Path>>,
 }
 
 /// A torrent. Lengths in bytes, moments in seconds since 1970 (0: never), times in seconds.
@@ -120,6 +124,8 @@ pub struct Torrent {
     pub name: Box<str>,
     /// Absolute.
     pub dir: Arc<Path>,
+    /// Where its data is until it is complete, if that is elsewhere.
+    pub aside: Option<Arc<Path>>,
     /// The link it came by, while the metainfo is not known.
     pub link: Option<Box<str>>,
     pub tiers: Arc<Tiers>,
@@ -143,6 +149,8 @@ pub struct Torrent {
     pub seeding_s: u64,
     /// When payload last moved.
     pub idle_since: Time,
+    /// Since when it has no peers.
+    pub lonely_since: Time,
     /// Somebody wants it to run.
     pub is_started: bool,
     /// It may run though the queue is full.
@@ -178,6 +186,7 @@ impl Torrent {
             info_hash,
             name: info_hash.to_string().into(),
             dir,
+            aside: None,
             link: None,
             tiers,
             len: 0,
@@ -198,6 +207,7 @@ impl Torrent {
             downloading_s: 0,
             seeding_s: 0,
             idle_since: Time::ZERO,
+            lonely_since: Time::ZERO,
             is_started: true,
             is_forced: false,
             is_finished: false,
@@ -255,6 +265,11 @@ impl Torrent {
         self.own.get_or_insert_default()
     }
 
+    /// Where its data is now.
+    pub fn place(&self) -> &Path {
+        self.aside.as_deref().unwrap_or(&self.dir)
+    }
+
     /// All that is wanted of it is here.
     pub fn is_done(&self) -> bool {
         self.link.is_none() && self.piece_count > 0 && self.have_len >= self.wanted_len
@@ -264,10 +279,15 @@ impl Torrent {
         self.link.is_none()
     }
 
+    /// A machine works on it, and may have something to tell any moment.
+    pub fn is_awake(&self) -> bool {
+        matches!(self.run, Run::On(_) | Run::Ending(_))
+    }
+
     /// Whose machine works on it.
     pub fn machine(&self) -> Option<TorrentId> {
         match self.run {
-            Run::On(id) | Run::Ending(id) => Some(id),
+            Run::On(id) | Run::Asleep(id) | Run::Ending(id) => Some(id),
             Run::Rest | Run::Reading(_) => None,
         }
     }

@@ -3,7 +3,8 @@
 
 use super::facts::Machines;
 use super::torrent::{Mode, Run};
-use super::{Errand, Phase, Remote};
+use super::{Errand, Phase, REST_TICK, Remote};
+use crate::base::text::size;
 use crate::base::{Span, Time};
 use crate::machine::{Activity, Job, Note, Outbox, RateLimits, Row};
 use crate::wire::json::{self, Object, Writer};
@@ -42,6 +43,10 @@ impl Totals {
     }
 }
 
+/// Between two looks at the room that must stay free.
+const ROOM_EVERY: Span = Span::secs(10);
+/// A complete torrent without peers rests after this.
+const REST_AFTER: Span = Span::secs(60);
 /// Between two records of the session and of running torrents.
 const SAVE_EVERY: Span = Span::secs(600);
 
@@ -53,14 +58,23 @@ impl Remote {
             self.is_session_dirty = true;
         }
         self.look_at_all(machines, now, false);
-        let ids: Vec<u32> = self.list.iter().filter(|t| matches!(t.run, Run::On(_))).map(|t| t.id).collect();
+        let is_slow_look = now.since(self.last_slow_look) >= REST_TICK;
+        if is_slow_look {
+            self.last_slow_look = now;
+        }
+        let may_end = |run: Run| matches!(run, Run::On(_)) || (is_slow_look && matches!(run, Run::Asleep(_)));
+        let ids: Vec<u32> = self.list.iter().filter(|t| may_end(t.run)).map(|t| t.id).collect();
         for id in ids {
             self.end_if_enough(id, now, out);
         }
+        self.let_rest(now, out);
         self.follow_schedule(now, out);
         if now.since(self.saved_session) >= SAVE_EVERY {
             self.saved_session = now;
             self.is_session_dirty = true;
+        }
+        if self.options.min_free > 0 && now.since(self.looked_for_room) >= ROOM_EVERY {
+            self.looked_for_room = now;
             self.look_for_room(out);
         }
         self.last_tick = now;
@@ -70,7 +84,14 @@ impl Remote {
     pub(super) fn look_at_all(&mut self, machines: &mut dyn Machines, now: Time, is_last: bool) {
         let passed_s = (now.since(self.last_tick).0 + 500_000) / 1_000_000;
         self.totals.active_s += passed_s;
-        let running: Vec<_> = self.list.iter().filter_map(|t| t.machine().map(|machine| (t.id, machine))).collect();
+        let mut running = Vec::new();
+        for torrent in self.list.iter_mut() {
+            match torrent.run {
+                Run::On(machine) | Run::Ending(machine) => running.push((torrent.id, machine)),
+                Run::Asleep(_) => torrent.seeding_s += passed_s,
+                Run::Rest | Run::Reading(_) => {}
+            }
+        }
         for (id, machine) in running {
             let Some(mut row) = machines.row(machine, now) else { continue };
             if is_last {
@@ -78,6 +99,9 @@ impl Remote {
             }
             self.take_row(id, &row, now);
             let Some(torrent) = self.list.get_mut(id) else { continue };
+            if row.peers > 0 || row.activity != Activity::Seeding {
+                torrent.lonely_since = now;
+            }
             torrent.is_dirty |= is_last || torrent.is_unsaved;
             if torrent.is_started {
                 let is_seeding = row.activity == Activity::Seeding;
@@ -130,6 +154,19 @@ impl Remote {
         }
     }
 
+    /// Seeds that nobody wants anything of may rest.
+    fn let_rest(&mut self, now: Time, out: &mut Outbox) {
+        for torrent in self.list.iter_mut() {
+            if let Run::On(machine) = torrent.run
+                && torrent.is_done()
+                && now.since(torrent.lonely_since) >= REST_AFTER
+            {
+                torrent.lonely_since = now;
+                out.tell(Note::Rest { torrent: machine });
+            }
+        }
+    }
+
     /// A torrent that was shared enough ends.
     fn end_if_enough(&mut self, id: u32, now: Time, out: &mut Outbox) {
         let Some(torrent) = self.list.get(id).filter(|torrent| torrent.is_done() && torrent.is_started) else {
@@ -179,6 +216,29 @@ impl Remote {
             let limits = RateLimits { up_per_s: limits.0, down_per_s: limits.1, spares_lan: false };
             out.tell(Note::Limit { torrent: None, limits });
         }
+    }
+
+    /// So much room there is. Too little of it holds downloads up until there is more again.
+    pub(super) fn on_room(&mut self, free: Option<u64>) {
+        self.free = free.unwrap_or(0);
+        let is_low = free.is_some_and(|free| free < self.options.min_free);
+        if std::mem::replace(&mut self.is_low, is_low) != is_low {
+            self.is_stale = true;
+            if is_low {
+                let (free, min) = (size(self.free), size(self.options.min_free));
+                log::warn!("downloads wait: {free} are free, and {min} must stay so (--min-free)");
+            }
+        }
+    }
+
+    /// Settings as they are said now; what nobody says stays.
+    pub(super) fn give(&mut self, given: &[(&'static str, json::Value)], now: Time, out: &mut Outbox) {
+        for (name, value) in given {
+            self.session.give(name, value.clone());
+        }
+        self.is_stale = true;
+        self.tell_limits(now, out);
+        self.look_for_room(out);
     }
 
     /// Looks how much room there is where downloads go.

@@ -31,6 +31,10 @@ pub struct Contacts {
     lsd: Option<Meeting>,
     /// The server of a group, where there is one.
     server: Option<Presence>,
+    /// Payload sent and received since the start, in earlier lives of the swarm.
+    moved_before: (u64, u64),
+    /// A tracker said last that nobody lacks anything.
+    has_only_seeds: bool,
 }
 
 /// What local discovery should know of the torrent, and what it was told.
@@ -52,7 +56,34 @@ struct Presence {
 impl Contacts {
     pub fn new(torrent: TorrentId, announcer: Announcer) -> Contacts {
         let (known, resolving) = (Known::default(), BTreeMap::new());
-        Contacts { torrent, known, announcer, is_announcing: false, resolving, seek: None, lsd: None, server: None }
+        Contacts {
+            torrent,
+            known,
+            announcer,
+            is_announcing: false,
+            resolving,
+            seek: None,
+            lsd: None,
+            server: None,
+            moved_before: (0, 0),
+            has_only_seeds: false,
+        }
+    }
+
+    /// A life of the swarm ends, and another will follow: what this one sent and received.
+    pub fn moved(&mut self, uploaded: u64, downloaded: u64) {
+        self.moved_before.0 += uploaded;
+        self.moved_before.1 += downloaded;
+    }
+
+    /// Payload sent and received since the start, in earlier lives of the swarm.
+    pub fn moved_before(&self) -> (u64, u64) {
+        self.moved_before
+    }
+
+    /// Whether somebody known may want something of a torrent that is complete.
+    pub fn is_wanted(&self) -> bool {
+        !self.has_only_seeds
     }
 
     /// The same, and peers are looked for in the DHT as well.
@@ -132,7 +163,7 @@ impl Contacts {
     /// Others named peers: those are kept that may be believed from a source of this reach.
     pub fn hear(&mut self, peers: &[SocketAddr], source: Source, reach: Reach, now: Time) {
         for address in peers.iter().filter(|address| may_dial(**address, reach)) {
-            self.known.add(now, *address, source);
+            self.has_only_seeds &= !self.known.add(now, *address, source);
         }
     }
 
@@ -220,6 +251,9 @@ impl Contacts {
         for news in news {
             if let Some(ip) = news.external_ip {
                 self.known.set_us(ip, 0);
+            }
+            if news.complete.is_some() || news.incomplete.is_some() {
+                self.has_only_seeds = news.incomplete == Some(0);
             }
             for address in news.peers {
                 self.known.add(now, address, Source::Tracker);

@@ -20,6 +20,8 @@ pub struct Waiting {
     /// Goes on with what came after that.
     decoder: Decoder,
     later: Vec<u8>,
+    /// It heard our handshake already.
+    was_greeted: bool,
 }
 
 impl Waiting {
@@ -31,6 +33,15 @@ impl Waiting {
 }
 
 impl Swarm {
+    /// Somebody dialled us while the files are looked at.
+    pub(super) fn let_wait(&mut self, conn: ConnId, remote: std::net::SocketAddr, now: Time) {
+        let piece_count = self.torrent.metainfo.geometry.piece_count();
+        let mut peer = Peer::new(conn, remote, false, piece_count, now);
+        let (said, later, decoder) = (Vec::new(), Vec::new(), Decoder::new(0));
+        peer.stage = Stage::Waiting(Box::new(Waiting { said, decoder, later, was_greeted: false }));
+        self.peers.insert(conn, peer);
+    }
+
     /// Takes over who was met. A private torrent knows nobody by gossip, and nobody who may have come by it.
     pub(super) fn take_over(&mut self, handover: Handover, now: Time, out: &mut Outbox) {
         self.contacts = handover.contacts;
@@ -39,13 +50,13 @@ impl Swarm {
             self.contacts.keep_private();
         }
         let piece_count = self.torrent.metainfo.geometry.piece_count();
-        for Met { conn, remote, dialled, said, decoder } in handover.met {
-            if is_private && !dialled.is_some_and(|address| self.contacts.known.has(address)) {
+        for Met { conn, remote, dialled, said, was_greeted, decoder } in handover.met {
+            if is_private && was_greeted && !dialled.is_some_and(|address| self.contacts.known.has(address)) {
                 out.close(conn);
                 continue;
             }
             let mut peer = Peer::new(conn, remote, dialled.is_some(), piece_count, now);
-            peer.stage = Stage::Waiting(Box::new(Waiting { said, decoder, later: Vec::new() }));
+            peer.stage = Stage::Waiting(Box::new(Waiting { said, decoder, later: Vec::new(), was_greeted }));
             self.peers.insert(conn, peer);
         }
     }
@@ -60,13 +71,21 @@ impl Swarm {
             let dialled = peer.dialled;
             let stage = std::mem::replace(&mut peer.stage, Stage::Handshaking(Default::default()));
             let Stage::Waiting(waiting) = stage else { continue };
-            (peer.was_greeted, peer.am_interested, peer.since) = (true, true, now);
+            peer.since = now;
+            if !waiting.was_greeted {
+                // A caller like any other, who waited a moment.
+                let Waiting { said, later, .. } = *waiting;
+                self.received(conn, &said, now, out);
+                self.received(conn, &later, now, out);
+                continue;
+            }
+            (peer.was_greeted, peer.am_interested) = (true, true);
             if is_too_much {
                 self.hang_up(conn, Fault::NotNeeded("is greeted anew, with what we have"), now, out);
                 dialled.map(|address| self.contacts.known.try_again(now, address)).unwrap_or_default();
                 continue;
             }
-            let Waiting { said, decoder, later } = *waiting;
+            let Waiting { said, decoder, later, .. } = *waiting;
             self.received(conn, &said, now, out);
             if let Some(peer) = self.peers.get_mut(&conn) {
                 peer.decoder = decoder;

@@ -72,6 +72,8 @@ pub struct Met {
     pub dialled: Option<SocketAddr>,
     /// Its handshake and messages so far.
     pub said: Vec<u8>,
+    /// It heard our handshake already, and that we have nothing.
+    pub was_greeted: bool,
     /// Goes on with the bytes that come next.
     pub decoder: Decoder,
 }
@@ -144,7 +146,8 @@ impl Seeker {
             debug_assert_eq!(open.handshake.info_hash, info_hash);
             out.said_room.give(open.held);
             let Open { handshake, decoder, said, .. } = *open;
-            met.push(Met { conn, remote, dialled, said: [&handshake.to_bytes()[..], &said].concat(), decoder });
+            let said = [&handshake.to_bytes()[..], &said].concat();
+            met.push(Met { conn, remote, dialled, said, was_greeted: true, decoder });
         }
         Handover { contacts, met }
     }

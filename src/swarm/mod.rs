@@ -27,6 +27,7 @@ mod rates;
 mod routine;
 mod row;
 mod seek;
+mod sleeper;
 mod store;
 mod talk;
 mod torrent;
@@ -47,6 +48,7 @@ use self::gossip::Gossip;
 pub use self::metadata::{Handover, Seeker};
 use self::peer::{Fault, Has, Peer, Stage};
 use self::rates::Rates;
+pub use self::sleeper::Sleeper;
 use self::torrent::{Phase, Setup, Torrent};
 use crate::base::limits::{READ_BLOCKS, READ_LEN};
 use crate::base::{ConnId, InfoHash, PeerId, Pool, Time, TorrentId};
@@ -68,6 +70,9 @@ pub struct Us {
     /// It is known to the server of a group, which is told of swarms.
     pub has_server: bool,
 }
+
+/// Callers that wait until the files were looked at for the first time.
+const WAITING_MAX: usize = 16;
 
 pub struct Swarm {
     us: Us,
@@ -172,12 +177,35 @@ impl Swarm {
         self.settle(before, now, out);
     }
 
+    /// Begins to end without goodbyes: everything is here and nobody wants anything. False where that is not so.
+    pub fn rest(&mut self, now: Time, out: &mut Outbox) -> bool {
+        let may_rest = self.torrent.is_complete && self.peers.is_empty() && self.torrent.phase == Phase::Active;
+        if may_rest {
+            let before = out.commands.len();
+            self.torrent.stop(now, out);
+            self.settle(before, now, out);
+        }
+        may_rest
+    }
+
+    /// After [`Self::rest`]: all of it is saved.
+    pub fn is_at_rest(&self) -> bool {
+        self.torrent.phase == Phase::Stopped && self.jobs_out == 0
+    }
+
     /// Everything is saved and told.
     pub fn is_stopped(&self) -> bool {
         self.torrent.phase == Phase::Stopped && self.jobs_out == 0 && self.contacts.announcer.is_quiet()
     }
 
     fn accept(&mut self, conn: ConnId, remote: SocketAddr, now: Time, out: &mut Outbox) {
+        let is_opening = self.torrent.phase == Phase::Opening && self.torrent.store.id.epoch == 1;
+        if is_opening
+            && self.peers.len() < WAITING_MAX.min(self.peers_max)
+            && out.bans.refused_until(now, remote).is_none()
+        {
+            return self.let_wait(conn, remote, now);
+        }
         if !self.torrent.may_serve() || out.bans.refused_until(now, remote).is_some() {
             return out.close(conn);
         }

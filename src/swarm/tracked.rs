@@ -36,13 +36,14 @@ impl Swarm {
 
     /// What trackers are told.
     fn facts(&self) -> Facts {
+        let (up_before, down_before) = self.contacts.moved_before();
         Facts {
             info_hash: self.torrent.metainfo.info_hash,
             peer_id: self.us.peer_id,
             key: self.us.key,
             port: self.us.port,
-            uploaded: self.torrent.stats.up.total(),
-            downloaded: self.torrent.stats.down.total(),
+            uploaded: up_before + self.torrent.stats.up.total(),
+            downloaded: down_before + self.torrent.stats.down.total(),
             left: self.torrent.picker.missing_len(),
             want_peers: self.peers.len() < self.peers_max,
         }

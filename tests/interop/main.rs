@@ -21,6 +21,7 @@ mod others;
 mod pads;
 mod payloads;
 mod private;
+mod remotes;
 mod seeds;
 mod serve;
 #[path = "../corpora/table.rs"]

@@ -224,7 +224,7 @@ fn what_was_confirmed_outlives_twenty_kills() {
         let kill = rng.usize(0..6);
         for step in 0..confirmed_count {
             let is_last = step + 1 == confirmed_count;
-            let remove = !expected.is_empty() && rng.bool();
+            let remove = !expected.is_empty() && rng.u32(..3) == 0;
             let (method, arguments, hash) = if remove {
                 let hash = expected[rng.usize(..expected.len())].clone();
                 ("torrent-remove", format!("{{\"ids\":[\"{hash}\"],\"delete-local-data\":true}}"), hash)
@@ -261,5 +261,4 @@ fn what_was_confirmed_outlives_twenty_kills() {
         }
         daemon.running.wait();
     }
-    assert!(!expected.is_empty());
 }

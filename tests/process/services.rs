@@ -25,22 +25,23 @@ fn systemd_takes_the_unit() {
     if !is_here("systemd-analyze") {
         return;
     }
-    let unit = std::fs::read_to_string(script("peerlink.service")).expect("it is in the repository");
-    let home = Home::new();
-    let unit = home.write(
-        "peerlink.service",
-        unit.replace("/usr/local/bin/peerlink", env!("CARGO_BIN_EXE_peerlink")).as_bytes(),
-    );
-    let verified =
-        Command::new("systemd-analyze").args(["verify", "--man=no", &unit]).output().expect("it was there");
-    let said = String::from_utf8_lossy(&verified.stderr).into_owned();
-    assert!(verified.status.success() && !said.contains("peerlink"), "{said}");
+    for name in ["peerlink.service", "peerlink-daemon.service"] {
+        let unit = std::fs::read_to_string(script(name)).expect("it is in the repository");
+        let home = Home::new();
+        let unit = unit.replace("/usr/local/bin/peerlink", env!("CARGO_BIN_EXE_peerlink"));
+        let unit = home.write(name, unit.as_bytes());
+        let verified =
+            Command::new("systemd-analyze").args(["verify", "--man=no", &unit]).output().expect("it was there");
+        let said = String::from_utf8_lossy(&verified.stderr).into_owned();
+        assert!(verified.status.success() && !said.contains("peerlink"), "{name}: {said}");
+    }
 }
 
 #[test]
 fn the_init_script_is_clean() {
     if is_here("shellcheck") {
-        let checked = Command::new("shellcheck").arg(script("peerlink.procd")).output().expect("it was there");
+        let scripts = ["peerlink.procd", "peerlink-daemon.procd"].map(script);
+        let checked = Command::new("shellcheck").args(scripts).output().expect("it was there");
         assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
     }
 }

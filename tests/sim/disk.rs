@@ -135,7 +135,7 @@ impl Disk {
             Job::Shelve { .. } | Job::Unshelve { .. } | Job::Recall { .. } => {
                 unreachable!("no machine here has a shelf")
             }
-            Job::ReadFile { .. } | Job::Space { .. } | Job::Erase { .. } => {
+            Job::ReadFile { .. } | Job::Space { .. } | Job::Erase { .. } | Job::Move { .. } => {
                 unreachable!("no machine here is remote-controlled")
             }
             Job::LoadFile { id, .. } => vec![Completion::FileLoaded { id, result: Ok(None) }],

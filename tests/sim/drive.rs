@@ -294,6 +294,14 @@ impl World {
             | Note::Reannounce { .. }
             | Note::Gone { .. }
             | Note::Happened(_)
+            | Note::Sleep(_)
+            | Note::Rest { .. }
+            | Note::Asleep { .. }
+            | Note::Wanted { .. }
+            | Note::Given(_)
+            | Note::Bring { .. }
+            | Note::Ping
+            | Note::Pong
             | Note::Close
             | Note::Banned => {
                 panic!("[notes] {note:?} from a node")

@@ -198,5 +198,6 @@ fn job_kind(job: &Job) -> u64 {
         Job::ReadFile { id, .. } => 18 + (id.0 << 8),
         Job::Space { id, .. } => 19 + (id.0 << 8),
         Job::Erase { id, .. } => 20 + (id.0 << 8),
+        Job::Move { id, .. } => 21 + (id.0 << 8),
     }
 }

@@ -27,6 +27,18 @@ command! {
     #[argh(option)] max_seeds: Option<String>,
     /// what is added waits until it is started
     #[argh(switch)] paused: bool,
+    /// folder for what is not complete yet; it moves to its own when it is
+    #[argh(option)] incomplete_dir: Option<String>,
+    /// folder in which .torrent and .magnet files are looked for, added, and renamed
+    #[argh(option)] watch_dir: Option<String>,
+    /// shell command to run when a torrent was added (told PEERLINK_NAME, PEERLINK_DIR, PEERLINK_INFO_HASH and more)
+    #[argh(option)] on_add: Option<String>,
+    /// shell command to run when a torrent is complete
+    #[argh(option)] on_done: Option<String>,
+    /// shell command to run when a torrent cannot go on (told PEERLINK_ERROR, too)
+    #[argh(option)] on_error: Option<String>,
+    /// room that must stay free where downloads go: 500M, 1G; downloads wait until it is (0: none)
+    #[argh(option)] min_free: Option<String>,
     /// announce to every tracker, not only to the first of each tier that works
     #[argh(switch)] announce_all: bool,
     /// port for peers, 0 for any (default: 6881, or any if that is taken)

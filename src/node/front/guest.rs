@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use super::{
     ANSWER_TIMEOUT, BODY_RATE, BODY_TIMEOUT, BUFFERS_LEN, FrontOptions, HEAD_TIMEOUT, IDLE_TIMEOUT, LEAVE_TIMEOUT,
-    REPLIES_LEN, SEND_TIMEOUT, Totals, UPLOADS_MAX,
+    SEND_TIMEOUT, Totals, UPLOADS_MAX,
 };
 use crate::base::address::{Reach, reach};
 use crate::base::{ConnId, Span, Time};
@@ -340,7 +340,7 @@ impl Talk<'_> {
             && body.len() > UNSENT_MAX
             && !manner.head_only
         {
-            if self.totals.replies + body.len() > REPLIES_LEN {
+            if self.totals.replies + body.len() > self.options.replies_len() {
                 reply = Reply::text(503, "Too many are being answered; try again soon.").with("Retry-After", "2");
             } else {
                 self.totals.replies += body.len();

@@ -1,0 +1,174 @@
+//! What a daemon does by itself: watched folders, commands, waking seeds, moving data, the service manager, full disks.
+
+use std::os::unix::net::UnixDatagram;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use miniserde::json::Object;
+
+use super::daemon::{Daemon, number, text};
+use super::index::torrent;
+use super::rig::{Home, payload};
+use super::serve::serve;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < until, "never {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn watched_folders_commands_and_settings_that_are_read_again() {
+    let home = Home::new();
+    home.write("watch/one.torrent", &torrent("one", 1));
+    home.write("watch/broken.torrent", b"nothing");
+    home.write("watch/other.txt", b"nothing");
+    let config = home.write("peerlink.toml", b"down-limit = \"100K\"\n");
+    let hook = format!("echo \"$PEERLINK_NAME $TR_TORRENT_NAME $PEERLINK_ID\" >> {}", home.text("said"));
+    let words = ["--paused", "--watch-dir", &home.text("watch"), "--on-add", &hook, "--config", &config];
+    let mut daemon = Daemon::start(&home, &words);
+    daemon.wait_for("added", "\"name\"", |torrents| torrents.len() == 1);
+    wait_until("told", || home.path("said").exists() && home.read("said") == b"one one 1\n");
+    assert!(home.path("watch/one.torrent.added").exists() && home.path("watch/other.txt").exists());
+    let limit = |daemon: &mut Daemon| {
+        let answer = daemon.call("session-get", "{\"fields\":[\"speed-limit-down\"]}");
+        miniserde::json::to_string(&answer)
+    };
+    assert!(limit(&mut daemon).contains("\"speed-limit-down\":103"), "{}", limit(&mut daemon));
+    home.write("peerlink.toml", b"down-limit = \"200K\"\n");
+    daemon.running.signal("HUP");
+    let until = Instant::now() + PATIENCE;
+    while !limit(&mut daemon).contains("\"speed-limit-down\":205") {
+        assert!(Instant::now() < until, "{}", limit(&mut daemon));
+    }
+    daemon.end();
+}
+
+#[test]
+fn the_service_manager_is_told() {
+    let home = Home::new();
+    let socket = UnixDatagram::bind(home.path("manager")).expect("a socket");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    let mut command = home.command(&["daemon", "--rpc", "127.0.0.1:0", "-p", "0", "--bind", "127.0.0.1"]);
+    command.env("NOTIFY_SOCKET", home.path("manager")).env("WATCHDOG_USEC", "200000");
+    let mut child = command.stdout(Stdio::null()).spawn().expect("it starts");
+    let mut said = [0; 64];
+    for wanted in ["READY=1", "WATCHDOG=1", "WATCHDOG=1"] {
+        let len = socket.recv(&mut said).expect("it says something");
+        assert_eq!(std::str::from_utf8(&said[..len]), Ok(wanted));
+    }
+    super::rig::signal(child.id(), "TERM");
+    assert!(child.wait().expect("our child").success());
+}
+
+#[test]
+fn a_seed_at_rest_wakes_for_a_peer_and_its_data_moves() {
+    let home = Home::new();
+    let bytes = payload(700_000, 3);
+    let source = home.write("src/song.bin", &bytes);
+    let mut daemon = Daemon::start(&home, &[]);
+    let at = daemon.at();
+    home.run(&["add", &source, "--rpc", &at]).expect(0);
+    let fields = "\"status\",\"percentDone\",\"doneDate\"";
+    daemon.wait_for("complete", fields, |torrents| number(&torrents[0], "doneDate") > 0.0);
+    let torrent = std::fs::read_dir(home.path(".local/state/peerlink/torrents")).expect("it is kept");
+    let torrent = torrent.map(|entry| entry.expect("an entry").path()).next().expect("a .torrent file");
+    daemon.end();
+
+    // Begins at rest: nothing is read of it before somebody comes.
+    let mut daemon = Daemon::start(&home, &[]);
+    daemon.wait_for("shared", fields, |torrents| number(&torrents[0], "status") == 6.0);
+    let session = daemon.call("session-get", "{\"fields\":[\"peer-port\"]}");
+    let Some(miniserde::json::Value::Object(arguments)) = session.get("arguments") else { panic!("{session:?}") };
+    let peer = format!("127.0.0.1:{}", number(arguments, "peer-port"));
+    let get = ["get", torrent.to_str().expect("UTF-8"), "--peer", &peer, "--dir", &home.text("got")];
+    home.run(&[&get[..], &["--state-dir", &home.text("other"), "--bind", "127.0.0.1", "-p", "0"]].concat()).expect(0);
+    assert!(home.read("got/song.bin") == bytes);
+
+    let to = home.text("elsewhere");
+    daemon.call("torrent-set-location", &format!("{{\"ids\":[1],\"location\":\"{to}\",\"move\":true}}"));
+    let is_there = |torrents: &[Object]| text(&torrents[0], "downloadDir") == to;
+    daemon.wait_for("moved", "\"downloadDir\"", is_there);
+    assert!(home.read("elsewhere/song.bin") == bytes && !home.path("src/song.bin").exists());
+    let is_shared =
+        |torrents: &[Object]| number(&torrents[0], "status") == 6.0 && number(&torrents[0], "percentDone") == 1.0;
+    daemon.wait_for("shared again", fields, is_shared);
+    daemon.end();
+}
+
+#[test]
+fn too_little_room_holds_downloads_up() {
+    let home = Home::new();
+    let mut daemon = Daemon::start(&home, &["--min-free", "1000000G"]);
+    let coded = peerlink::wire::authorization::base64(&torrent("large", 4));
+    daemon.call("torrent-add", &format!("{{\"metainfo\":\"{coded}\"}}"));
+    let is_held = |torrents: &[Object]| number(&torrents[0], "status") == 3.0 && number(&torrents[0], "error") == 3.0;
+    let torrents = daemon.wait_for("held up", "\"status\",\"error\",\"errorString\"", is_held);
+    assert!(text(&torrents[0], "errorString").contains("--min-free"));
+    daemon.end();
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_stops_its_torrent_alone() {
+    let home = Home::new();
+    home.write("file", b"in the way");
+    let mut daemon = Daemon::start(&home, &[]);
+    for (name, dir) in [("bad", "file"), ("good", "dl")] {
+        let coded = peerlink::wire::authorization::base64(&torrent(name, 2));
+        let dir = home.text(dir);
+        daemon.call("torrent-add", &format!("{{\"metainfo\":\"{coded}\",\"download-dir\":\"{dir}\"}}"));
+    }
+    let is_told = |torrents: &[Object]| number(&torrents[0], "error") == 3.0 && number(&torrents[1], "status") == 4.0;
+    let torrents = daemon.wait_for("told", "\"status\",\"error\",\"errorString\"", is_told);
+    assert!(text(&torrents[0], "errorString").contains("cannot"), "{torrents:?}");
+    daemon.end();
+}
+
+/// An answer must not wait for the disk.
+#[test]
+fn a_slow_disk_does_not_hold_answers_up() {
+    let is_here = Command::new("strace").arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if !is_here.is_ok_and(|status| status.success()) {
+        return println!("SKIPPED: daemon: strace is not installed");
+    }
+    let home = Home::new();
+    let (server, port) = serve(&home, &["--state-dir", &home.text("server")]);
+    let at = format!("127.0.0.1:{port}");
+    let source = home.write("src/film.bin", &payload(4_000_000, 5));
+    let made = ["seed", &source, "-p", "0", "--bind", "127.0.0.1", "--server", &at, "-o", &home.text("film.torrent")];
+    let mut seed = home.start(&[&made[..], &["--state-dir", &home.text("seed")]].concat());
+    seed.line_after("sharing film.bin");
+    let mut daemon = Daemon::start(&home, &[]);
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=pwrite64,pwritev"]);
+    strace.args(["-e", "inject=pwrite64,pwritev:delay_enter=5000000", "-p", &daemon.running.pid().to_string()]);
+    let mut strace = strace.stderr(Stdio::null()).spawn().expect("it was there");
+    // From the first answer on that says it is traced.
+    wait_until("traced", || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.running.pid())).unwrap_or_default();
+        !status.contains("TracerPid:\t0\n")
+    });
+    home.run(&["add", &home.text("film.torrent"), "--rpc", &daemon.at()]).expect(0);
+    daemon.wait_for("under way", "\"rateDownload\"", |torrents| number(&torrents[0], "rateDownload") > 0.0);
+    let mut slowest = Duration::ZERO;
+    for _ in 0..40 {
+        let began = Instant::now();
+        daemon.torrents("\"id\",\"name\",\"status\",\"percentDone\",\"rateDownload\"");
+        slowest = slowest.max(began.elapsed());
+        std::thread::sleep(Duration::from_millis(25));
+    }
+    println!("the slowest of 40 answers took {slowest:?}");
+    assert!(slowest < Duration::from_millis(50), "an answer took {slowest:?} while writes took 5 s");
+    super::rig::signal(strace.id(), "KILL");
+    let _ = strace.wait();
+    daemon.running.signal("KILL");
+    daemon.running.wait();
+    for running in [seed, server] {
+        running.signal("TERM");
+        running.wait().expect(0);
+    }
+}
