@@ -17,6 +17,7 @@ use crate::base::address::{Reach, reach};
 use crate::base::limits;
 use crate::base::text::harmless;
 use crate::io::console::{Console, Stream};
+use crate::io::localtime;
 use crate::io::lock::Lock;
 use crate::io::reactor::{Ended, Handle, Next, Reactor};
 use crate::io::shelf::Shelf;
@@ -145,7 +146,7 @@ fn restored(settings: &Settings, state_dir: &Path) -> Result<Remote, Failure> {
         version: env!("CARGO_PKG_VERSION").to_string(),
         session: session(settings)?,
         began_s: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
-        ahead_s: 0,
+        ahead_s: ahead_s(),
         state_dir: state_dir.to_string_lossy().into_owned(),
         ways: ways(settings),
         has_dht: !settings.switch("no-dht"),
@@ -163,6 +164,19 @@ fn restored(settings: &Settings, state_dir: &Path) -> Result<Remote, Failure> {
     });
     each.map_err(|error| failed(&error))?;
     Ok(remote)
+}
+
+/// What local time is ahead of universal time now, in seconds: -12 to 14 hours.
+fn ahead_s() -> i64 {
+    let unix_s = localtime::now_ms() / 1000;
+    let Some(local) = localtime::local(unix_s) else { return 0 };
+    let of_day = i64::from(local.hour) * 3600 + i64::from(local.minute) * 60 + i64::from(local.second);
+    let ahead = of_day - (unix_s % 86_400) as i64;
+    match ahead {
+        _ if ahead > 14 * 3600 => ahead - 86_400,
+        _ if ahead < -12 * 3600 => ahead + 86_400,
+        _ => ahead,
+    }
 }
 
 /// The settings of the session as they are said: a flag, a variable or the file beats what the remote control set
