@@ -54,6 +54,10 @@
 //! * Bans are one list for all torrents, lent in [`machine::Outbox`] like the credits, and kept for a day: who lies in one
 //!   torrent lies in others. Until a piece of its is right, a peer is asked for one piece at a time; what a liar sent
 //!   into pieces that are not whole is thrown away, so that it spoils no more of them.
+//! * A daemon's remote control has doors of its own ([`machine::Input::Called`]), held by the same front as a server's.
+//!   It is told of torrents by notes, and looks at their machines while it answers ([`remote::Machines`]): rows are made
+//!   when somebody asks, not before. Its torrents are records; a complete one that nobody wants anything of keeps its
+//!   trackers alone ([`swarm::Sleeper`]), and hands them to the swarm that is made when somebody comes.
 //! * `io` may use `metainfo` (it hashes and reads torrents for `create`), and asks the kernel for resident pages with
 //!   `preadv2(RWF_NOWAIT)` in the loop: it cannot block, and saves seeds a hop to the disk thread.
 
