@@ -252,7 +252,7 @@ impl Remote {
     /// Whether [`Self::work`] has something to do.
     pub fn has_work(&self, now: Time) -> bool {
         let can_list = self.listings.iter().any(|listing| !listing.waits());
-        let can_begin = !self.to_begin.is_empty() && self.may_begin();
+        let can_begin = self.phase == Phase::Running && !self.to_begin.is_empty() && self.may_begin();
         !self.calls.is_empty() || can_list || can_begin || self.is_stale || self.is_due(now)
     }
 
@@ -274,8 +274,9 @@ impl Remote {
             self.answer(call, machines, now, out);
         }
         self.go_on_listing(machines, now, out);
+        let is_stale = std::mem::take(&mut self.is_stale);
         if self.phase == Phase::Running {
-            if std::mem::take(&mut self.is_stale) {
+            if is_stale {
                 self.plan(now, out);
             }
             self.begin_some(now, out);
