@@ -16,7 +16,7 @@ const PATIENCE: Span = Span::secs(20);
 /// A session that lasted so long was a good one: the next try comes soon after its end.
 const GOOD_SESSION: Span = Span::secs(5);
 /// Until the first try after a good session: spread, since everybody in a group loses its server at one moment.
-const SOON: (Span, Span) = (Span::millis(100), Span::millis(2_100));
+const SOON: (Span, Span) = (Span::millis(100), Span::millis(3_100));
 /// Between later tries: everybody is back within 10 seconds after the server is.
 const OFTEN: (Span, Span) = (Span::secs(2), Span::secs(6));
 /// After so many failures, which take ten minutes, tries become rare.
