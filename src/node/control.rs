@@ -130,20 +130,15 @@ impl Node {
 /// Whether the remote control says this to the hallway.
 fn is_order(command: &Command) -> bool {
     let Command::Tell(note) = command else { return false };
-    match note {
-        Note::Add(_) | Note::Seek(_) | Note::Sleep(_) | Note::Rest { .. } | Note::Remove { .. } => true,
-        Note::Reannounce { .. } | Note::Limit { .. } => true,
-        _ => false,
-    }
+    let is_about_one = matches!(note, Note::Add(_) | Note::Seek(_) | Note::Sleep(_) | Note::Rest { .. });
+    is_about_one || matches!(note, Note::Remove { .. } | Note::Reannounce { .. } | Note::Limit { .. })
 }
 
 /// Whether the remote control listens to this.
 fn is_news(note: &Note) -> bool {
-    match note {
-        Note::Metadata { .. } | Note::Complete { .. } | Note::Failed { .. } | Note::Gone { .. } => true,
-        Note::Asleep { .. } | Note::Wanted { .. } => true,
-        _ => false,
-    }
+    let is_of_rest = matches!(note, Note::Asleep { .. } | Note::Wanted { .. });
+    is_of_rest
+        || matches!(note, Note::Metadata { .. } | Note::Complete { .. } | Note::Failed { .. } | Note::Gone { .. })
 }
 
 /// The torrents, to be looked at.

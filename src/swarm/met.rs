@@ -2,11 +2,14 @@
 
 use super::metadata::{Handover, Met};
 use super::peer::{Fault, Peer, Stage};
+use super::torrent::Phase;
 use super::{ConnId, Swarm};
 use crate::base::Time;
 use crate::machine::Outbox;
 use crate::wire::decoder::Decoder;
 
+/// Callers that wait until the files were looked at for the first time.
+const WAITING_MAX: usize = 16;
 /// Bytes kept of what a peer says while it waits.
 const LATER_LEN: usize = 64 * 1024;
 /// `have` messages with which a peer that was told we have nothing hears what we have; above, it is dialled anew.
@@ -33,6 +36,12 @@ impl Waiting {
 }
 
 impl Swarm {
+    /// Whether callers are kept until the files were looked at for the first time.
+    pub(super) fn may_wait(&self) -> bool {
+        let is_opening = self.torrent.phase == Phase::Opening && self.torrent.store.id.epoch == 1;
+        is_opening && self.peers.len() < WAITING_MAX.min(self.peers_max)
+    }
+
     /// Somebody dialled us while the files are looked at.
     pub(super) fn let_wait(&mut self, conn: ConnId, remote: std::net::SocketAddr, now: Time) {
         let piece_count = self.torrent.metainfo.geometry.piece_count();

@@ -14,6 +14,7 @@ mod downloads;
 mod farewell;
 mod gossip;
 mod idle;
+mod jobs_out;
 pub mod known;
 mod later;
 mod messages;
@@ -24,6 +25,7 @@ mod phases;
 pub mod picker;
 pub mod rarity;
 mod rates;
+mod rest;
 mod routine;
 mod row;
 mod seek;
@@ -52,9 +54,7 @@ pub use self::sleeper::Sleeper;
 use self::torrent::{Phase, Setup, Torrent};
 use crate::base::limits::{READ_BLOCKS, READ_LEN};
 use crate::base::{ConnId, InfoHash, PeerId, Pool, Time, TorrentId};
-use crate::machine::{
-    AddTorrent, Closed, Command, Completion, Input, Job, Machine, Note, Outbox, RateLimits, StoreSpec, Ways,
-};
+use crate::machine::{AddTorrent, Closed, Completion, Input, Machine, Note, Outbox, RateLimits, StoreSpec, Ways};
 use crate::storage::Layout;
 
 /// Who we are to peers and trackers.
@@ -70,9 +70,6 @@ pub struct Us {
     /// It is known to the server of a group, which is told of swarms.
     pub has_server: bool,
 }
-
-/// Callers that wait until the files were looked at for the first time.
-const WAITING_MAX: usize = 16;
 
 pub struct Swarm {
     us: Us,
@@ -177,33 +174,13 @@ impl Swarm {
         self.settle(before, now, out);
     }
 
-    /// Begins to end without goodbyes: everything is here and nobody wants anything. False where that is not so.
-    pub fn rest(&mut self, now: Time, out: &mut Outbox) -> bool {
-        let may_rest = self.torrent.is_complete && self.peers.is_empty() && self.torrent.phase == Phase::Active;
-        if may_rest {
-            let before = out.commands.len();
-            self.torrent.stop(now, out);
-            self.settle(before, now, out);
-        }
-        may_rest
-    }
-
-    /// After [`Self::rest`]: all of it is saved.
-    pub fn is_at_rest(&self) -> bool {
-        self.torrent.phase == Phase::Stopped && self.jobs_out == 0
-    }
-
     /// Everything is saved and told.
     pub fn is_stopped(&self) -> bool {
         self.torrent.phase == Phase::Stopped && self.jobs_out == 0 && self.contacts.announcer.is_quiet()
     }
 
     fn accept(&mut self, conn: ConnId, remote: SocketAddr, now: Time, out: &mut Outbox) {
-        let is_opening = self.torrent.phase == Phase::Opening && self.torrent.store.id.epoch == 1;
-        if is_opening
-            && self.peers.len() < WAITING_MAX.min(self.peers_max)
-            && out.bans.refused_until(now, remote).is_none()
-        {
+        if self.may_wait() && out.bans.refused_until(now, remote).is_none() {
             return self.let_wait(conn, remote, now);
         }
         if !self.torrent.may_serve() || out.bans.refused_until(now, remote).is_some() {
@@ -285,23 +262,6 @@ impl Swarm {
     fn settle(&mut self, before: usize, now: Time, out: &mut Outbox) {
         self.do_later(now, out);
         self.count_jobs(before, out);
-    }
-
-    /// Counts the jobs among the commands from `before` on that are answered.
-    fn count_jobs(&mut self, before: usize, out: &Outbox) {
-        let is_answered = |command: &&Command| match command {
-            Command::Job(job) => matches!(
-                job,
-                Job::Open { .. }
-                    | Job::Reserve { .. }
-                    | Job::Write { .. }
-                    | Job::Read { .. }
-                    | Job::Digests { .. }
-                    | Job::Checkpoint { .. }
-            ),
-            _ => false,
-        };
-        self.jobs_out += out.commands[before..].iter().filter(is_answered).count() as u32;
     }
 
     fn completed(&mut self, completion: Completion, now: Time, out: &mut Outbox) {
