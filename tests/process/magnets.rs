@@ -167,3 +167,31 @@ fn multicasts() -> bool {
     let sent = socket.send_to(b"x", (group, port));
     joined.is_ok() && chosen.is_ok() && sent.is_ok() && socket.recv_from(&mut [0; 8]).is_ok()
 }
+
+/// Three that speak IPv6 alone: one is a node of the DHT, one shares by it, one finds that one there.
+#[test]
+fn the_dht_is_enough_over_v6() {
+    if UdpSocket::bind("[::1]:0").is_err() {
+        return println!("SKIPPED: dht over v6: no IPv6 here");
+    }
+    let home = Home::new();
+    let data = payload(300_000, 13);
+    home.write("data.bin", &data);
+    let torrent = home.text("data.torrent");
+    home.run(&["create", "data.bin", "-o", &torrent]).expect(0);
+    let hash = hash_of(&home, &torrent);
+    let v6 = ["-p", "0", "--bind", "::1", "--no-dht=false"];
+    let other_hash = "ab".repeat(20);
+    let mut node = home.start(&[&["get", &other_hash, "--state-dir", "node-state"], &v6[..]].concat());
+    let bootstrap = format!("[::1]:{}", node.port());
+    let v6 = [&v6[..], &["--dht-bootstrap", &bootstrap]].concat();
+    let sharing = ["seed", &torrent, "--dir", ".", "--state-dir", "seed-state"];
+    let mut first = home.start(&[&sharing, &v6[..]].concat());
+    first.line_after("sharing data.bin");
+    let args = ["get", &hash, "--dir", "got", "--state-dir", "got-state", "--timeout", "50s"];
+    home.run(&[&args, &v6[..]].concat()).expect(0);
+    assert_eq!(home.read("got/data.bin"), data);
+    node.signal("TERM");
+    node.wait();
+    end(first);
+}
