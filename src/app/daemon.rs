@@ -12,7 +12,7 @@ use super::json::Object;
 use super::notify::{self, Notify};
 use super::run::{self, identity, ways};
 use super::settings::{Environment, Origin, Settings, shown};
-use super::{bans, dht, values, watch_dir};
+use super::{bans, dht, discovery, values, watch_dir};
 use crate::base::address::{Reach, reach};
 use crate::base::limits;
 use crate::base::text::harmless;
@@ -62,12 +62,18 @@ pub fn run(
     if ways(settings).lsd {
         node = node.with_lsd(Lsd::new(seed));
     }
+    let mut join = None;
+    if let Some((member, wanted)) = discovery::member(settings)? {
+        node = node.with_member(member);
+        join = wanted;
+    }
     let count = remote.count();
     node.serve(Server::control(
         FrontOptions { http_only: true, replies_len: REPLIES_LEN, ..FrontOptions::default() },
         remote,
     ));
     let reactor = Reactor::new(options).map_err(|e| Failure::new(Exit::Other, e.to_string()))?;
+    join.into_iter().for_each(|join| _ = reactor.handle().note(join));
     watch_signals(reactor.handle(), reload)?;
     tell_ports(&reactor, settings, count, console);
     if let Some(dir) = settings.path("watch-dir")? {

@@ -59,7 +59,10 @@ impl Node {
             |text: &String| Url::parse(text).is_ok_and(|url| member.is_server(&url.host, url.port_or_default()));
         if trackers.iter().flatten().any(is_its) {
             self.server_tracks.insert(info_hash);
-        } else if is_private {
+            return;
+        }
+        self.server_tracks.remove(&info_hash);
+        if is_private {
             self.hand_member(now, Input::Note(Note::Swarming { info_hash, is_seed: None }), out);
         }
     }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::daemon::Daemon;
 use super::rig::{Home, payload};
 use super::serve::{get, serve};
 
@@ -49,6 +50,26 @@ fn a_download_finds_the_seed_through_the_server_in_less_than_a_second() {
     server.wait().expect(0);
     seed.signal("TERM");
     assert_eq!(seed.wait().err, "");
+}
+
+#[test]
+fn a_daemon_is_found_through_the_server_too() {
+    let home = Home::new();
+    let (server, port) = serve(&home, &["--state-dir", &home.text("server")]);
+    let at = format!("127.0.0.1:{port}");
+    let bytes = payload(100_000, 4);
+    let film = home.write("dl/film", &bytes);
+    home.run(&["create", &film, "-o", &home.text("film.torrent")]).expect(0);
+    let torrent = home.text("film.torrent");
+    let daemon = Daemon::start(&home, &["--no-dht", "--no-lsd", "--server", &at]);
+    home.run(&["add", &torrent, "--rpc", &daemon.at()]).expect(0);
+    let (here, state) = (home.text("here"), home.text("get"));
+    let get = ["get", &torrent, "--dir", &here, "--timeout", "30s", "--server", &at, "--state-dir", &state];
+    home.run(&[&get[..], &ALONE].concat()).expect(0);
+    assert_eq!(home.read("here/film"), bytes);
+    drop(daemon);
+    server.signal("TERM");
+    server.wait().expect(0);
 }
 
 #[test]

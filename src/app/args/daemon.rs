@@ -21,6 +21,10 @@ command! {
     #[argh(option)] rpc_host: Vec<String>,
     /// folder to download to (default: the current one)
     #[argh(option, short = 'd')] dir: Option<String>,
+    /// server whose members share, HOST[:PORT]: peers are found there, too
+    #[argh(option)] server: Option<String>,
+    /// a group there to be seen in
+    #[argh(option)] group: Option<String>,
     /// downloads at once, 0 for any number (default: 5)
     #[argh(option)] max_downloads: Option<String>,
     /// seeds at once, 0 for any number (default: 0)
