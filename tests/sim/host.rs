@@ -57,6 +57,8 @@ pub struct Task {
     pub recheck: bool,
     pub announce_all: bool,
     pub prealloc: bool,
+    /// Peers are told of each other.
+    pub pex: bool,
 }
 
 impl Task {
@@ -72,6 +74,7 @@ impl Task {
             recheck: false,
             announce_all: false,
             prealloc: false,
+            pex: false,
         }
     }
 }

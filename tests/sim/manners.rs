@@ -1,9 +1,12 @@
 //! A table of bad manners, each said again and again by a peer of its own: what ends the connection at once, what a
 //! peer may say, and that who was hung up on for it does not come back soon.
 
+use std::net::SocketAddr;
 use std::ops::Range as Times;
 
 use peerlink::base::{ConnId, Span};
+use peerlink::wire::extension;
+use peerlink::wire::pex::Pex;
 
 use crate::actor::{Actor, Cx, Habit};
 use crate::codec::{Msg, Range};
@@ -35,7 +38,13 @@ fn flips(number: u32, on: Msg, off: Msg) -> Msg {
     if number.is_multiple_of(2) { on } else { off }
 }
 
-const MANNERS: [Manner; 33] = [
+/// Fifty peers that nobody has heard of.
+fn strangers(number: u32) -> Msg {
+    let stranger = |n: u8| (SocketAddr::from(([9, number as u8, n, 1], 6881)), 0);
+    Msg::Extended(extension::UT_PEX, Pex { added: (0..50).map(stranger).collect(), ..Pex::default() }.to_bytes())
+}
+
+const MANNERS: [Manner; 35] = [
     Manner { name: "request of no length", say: |_| Msg::Request(block(0, 0, 0)), times: 12, ends: AT_ONCE },
     Manner { name: "request too long", say: |_| Msg::Request(block(0, 0, 131_073)), times: 12, ends: AT_ONCE },
     Manner {
@@ -85,6 +94,8 @@ const MANNERS: [Manner; 33] = [
     Manner { name: "unknown messages", say: |_| Msg::Other(77, vec![1; 500]), times: 60, ends: SOON },
     Manner { name: "unknown extensions", say: |_| Msg::Extended(77, vec![1; 30_000]), times: 6, ends: SOON },
     Manner { name: "extension handshakes", say: |_| Msg::Extended(0, b"de".into()), times: 600, ends: SOON },
+    Manner { name: "peers of peers", say: strangers, times: 1, ends: SOON },
+    Manner { name: "a flood of peers of peers", say: strangers, times: 100, ends: AT_ONCE },
     // What honest peers do.
     Manner { name: "every piece once", say: |n| Msg::Have(n % 40), times: 1, ends: NEVER },
     Manner { name: "a keep-alive now and then", say: |_| Msg::KeepAlive, times: 1, ends: NEVER },
@@ -117,6 +128,7 @@ fn every_bad_manner_ends_in_time_and_is_counted() {
     for (number, manner) in MANNERS.iter().enumerate() {
         let mut world = world_of(number as u64, Shape::single("one.bin", 3_000_001, 65_536));
         let seed = world.hosts[0].address;
+        world.node_mut(0).tasks[0].pex = true;
         let made = world.torrents[0].clone();
         assert_eq!(made.metainfo.geometry.piece_count(), PIECES);
         let actor = Actor::new(Habit::Says(number), made, vec![seed], true, &mut world.rng.fork());

@@ -58,7 +58,7 @@ impl World {
                 sequential: task.sequential,
                 peers_max: task.peers_max,
                 recheck: task.recheck,
-                ways: Ways::default(),
+                ways: Ways { pex: task.pex, ..Ways::default() },
                 limits: task.limits,
             };
             self.input(host, Input::Note(Note::Add(Box::new(add))));
