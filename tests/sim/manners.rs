@@ -1,7 +1,6 @@
 //! A table of bad manners, each said again and again by a peer of its own: what ends the connection at once, what a
 //! peer may say, and that who was hung up on for it does not come back soon.
 
-use std::net::SocketAddr;
 use std::ops::Range as Times;
 
 use peerlink::base::{ConnId, Span};
@@ -38,10 +37,9 @@ fn flips(number: u32, on: Msg, off: Msg) -> Msg {
     if number.is_multiple_of(2) { on } else { off }
 }
 
-/// Fifty peers that nobody has heard of.
-fn strangers(number: u32) -> Msg {
-    let stranger = |n: u8| (SocketAddr::from(([9, number as u8, n, 1], 6881)), 0);
-    Msg::Extended(extension::UT_PEX, Pex { added: (0..50).map(stranger).collect(), ..Pex::default() }.to_bytes())
+/// News of other peers, of whom none came or went: who has addresses in it is dialled, and that ends on its own.
+fn gossip(_: u32) -> Msg {
+    Msg::Extended(extension::UT_PEX, Pex::default().to_bytes())
 }
 
 const MANNERS: [Manner; 35] = [
@@ -94,8 +92,8 @@ const MANNERS: [Manner; 35] = [
     Manner { name: "unknown messages", say: |_| Msg::Other(77, vec![1; 500]), times: 60, ends: SOON },
     Manner { name: "unknown extensions", say: |_| Msg::Extended(77, vec![1; 30_000]), times: 6, ends: SOON },
     Manner { name: "extension handshakes", say: |_| Msg::Extended(0, b"de".into()), times: 600, ends: SOON },
-    Manner { name: "peers of peers", say: strangers, times: 1, ends: SOON },
-    Manner { name: "a flood of peers of peers", say: strangers, times: 100, ends: AT_ONCE },
+    Manner { name: "peers of peers", say: gossip, times: 1, ends: SOON },
+    Manner { name: "a flood of peers of peers", say: gossip, times: 100, ends: AT_ONCE },
     // What honest peers do.
     Manner { name: "every piece once", say: |n| Msg::Have(n % 40), times: 1, ends: NEVER },
     Manner { name: "a keep-alive now and then", say: |_| Msg::KeepAlive, times: 1, ends: NEVER },
