@@ -1,15 +1,15 @@
 //! Groups: members of a server, what they say to each other, and where. IRC, as the "Modern IRC client protocol"
 //! describes it, with IRCv3; one sans-IO machine for all connections of the group protocol.
 //!
-//! A member ([`member`]) sits in groups ([`group`]). Its bytes are cut into lines and paced ([`pace`]), each line finds
-//! its handler ([`verbs`]), the answers to the one who spoke are gathered and labelled ([`turn`]), and what others
-//! hear is encoded once for each way of writing its tags ([`event`]).
+//! A member (`member`) sits in groups (`group`). Its bytes are cut into lines and paced (`pace`), each line finds
+//! its handler (`verbs`), the answers to the one who spoke are gathered and labelled (`turn`), and what others
+//! hear is encoded once for each way of writing its tags (`event`).
 //!
-//! **To add a command**: a row in [`verbs`], and a handler `fn(&mut self, me: Key, line: &Line, turn: &mut Turn)` in a
-//! file of its duty. It answers with [`Turn::numeric`], [`Turn::server`] or [`Groups::fail`], and tells others by
-//! [`Groups::tell`], [`Groups::tell_group`] and [`Groups::tell_neighbours`]. **To add a capability**: a bit and a row
-//! in [`caps`]; ask `member.caps.has(…)`, or in a group `seat.caps.has(…)`. **To hear of members**: the hooks
-//! [`Groups::came`], [`Groups::renamed`] and [`Groups::went`] in [`hooks`] are called at the end of a login, after a
+//! **To add a command**: a row in `verbs`, and a handler `fn(&mut self, me: Key, line: &Line, turn: &mut Turn)` in a
+//! file of its duty. It answers with `Turn::numeric`, `Turn::server` or `Groups::fail`, and tells others by
+//! `Groups::tell`, `Groups::tell_group` and `Groups::tell_neighbours`. **To add a capability**: a bit and a row
+//! in `caps`; ask `member.caps.has(…)`, or in a group `seat.caps.has(…)`. **To hear of members**: the hooks
+//! `Groups::came`, `Groups::renamed` and `Groups::went` in `hooks` are called at the end of a login, after a
 //! change of nick, and before a member is forgotten.
 
 mod about;

@@ -1,8 +1,8 @@
 //! The daemon's torrents and their remote control: Transmission's RPC in its legacy form, by which people, pages and
 //! other programs add torrents, look how they stand, and say what becomes of them.
 //!
-//! A torrent here is a record ([`torrent::Torrent`]). It is worked on by a machine of its own as long as somebody
-//! wants it to run and the queue has a place for it ([`life`]); the hallway makes that machine when it is told
+//! A torrent here is a record (`torrent::Torrent`). It is worked on by a machine of its own as long as somebody
+//! wants it to run and the queue has a place for it (`life`); the hallway makes that machine when it is told
 //! [`Note::Add`], and ends it when it is told [`Note::Remove`]. Every change that an answer confirms is on disk before
 //! the answer leaves, so no crash takes it back.
 //!
