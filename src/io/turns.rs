@@ -148,6 +148,7 @@ impl Reactor {
             Ok(len) => {
                 // Fewer than asked: drained, unless the end still has to be read.
                 conn.readable = len == appetite || conn.hung_up;
+                conn.acknowledge();
                 stage.machine.handle(
                     self.clock.now(),
                     Input::Received { conn: id, bytes: &self.scratch[..len] },
