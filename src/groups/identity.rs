@@ -362,12 +362,13 @@ impl Groups {
 
     /// A job of the files ended.
     pub(super) fn file_ended(&mut self, mut completion: Completion, now: Time, out: &mut Outbox) {
+        let was_loading = self.ids.is_loading();
         match self.ids.owners_file.completed(&mut completion) {
             Some(Ended::Loaded(Some(bytes))) => self.ids.owners = Owners::read(&bytes),
             Some(Ended::Loaded(None) | Ended::Saved(_)) => {}
             None => self.waiting_ended(completion, now, out),
         }
-        if !self.ids.is_loading() {
+        if was_loading && !self.ids.is_loading() {
             self.let_in(now, out);
         }
         if self.is_stopped {

@@ -87,7 +87,7 @@ impl Groups {
                 break;
             }
             match value {
-                Some(value) => self.change_value(me, group, is_on, letter, value, &mut done, turn),
+                Some(value) => self.change_value(me, group, Change { is_on, letter, value }, &mut done, turn),
                 None if takes_value && (is_on || letter != 'k') => {
                     self.bad_value(me, group, letter, "*", "It needs a value", turn);
                 }
@@ -107,20 +107,11 @@ impl Groups {
     }
 
     /// One change that has a value.
-    #[allow(clippy::too_many_arguments)]
-    fn change_value(
-        &mut self,
-        me: Key,
-        group: GroupKey,
-        is_on: bool,
-        letter: char,
-        value: &str,
-        done: &mut Done,
-        turn: &mut Turn<'_>,
-    ) {
+    fn change_value(&mut self, me: Key, group: GroupKey, change: Change<'_>, done: &mut Done, turn: &mut Turn<'_>) {
+        let Change { is_on, letter, value } = change;
         match letter {
-            'b' | 'e' | 'I' => self.change_list(me, group, is_on, letter, value, done, turn),
-            'o' | 'v' => self.change_rank(me, group, is_on, letter, value, done, turn),
+            'b' | 'e' | 'I' => self.change_list(me, group, change, done, turn),
+            'o' | 'v' => self.change_rank(me, group, change, done, turn),
             'k' if is_on => {
                 let is_good =
                     value.len() <= KEY_LEN && !value.contains([',', ':']) && !value.contains(char::is_control);
@@ -142,14 +133,11 @@ impl Groups {
         }
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn change_list(
         &mut self,
         me: Key,
         group: GroupKey,
-        is_on: bool,
-        letter: char,
-        value: &str,
+        Change { is_on, letter, value }: Change<'_>,
         done: &mut Done,
         turn: &mut Turn<'_>,
     ) {
@@ -173,14 +161,11 @@ impl Groups {
         }
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn change_rank(
         &mut self,
         me: Key,
         group: GroupKey,
-        is_on: bool,
-        letter: char,
-        value: &str,
+        Change { is_on, letter, value }: Change<'_>,
         done: &mut Done,
         turn: &mut Turn<'_>,
     ) {
@@ -216,6 +201,14 @@ impl Groups {
         }
         turn.numeric(end, nick).param(&group.name).last(text).end();
     }
+}
+
+/// One change that has a value.
+#[derive(Clone, Copy)]
+struct Change<'a> {
+    is_on: bool,
+    letter: char,
+    value: &'a str,
 }
 
 /// One change without a value.

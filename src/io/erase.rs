@@ -46,18 +46,22 @@ pub fn erase(
 fn erase_files(spec: Arc<StoreSpec>) -> Result<(), DiskError> {
     let folder = Folder::new(spec, Default::default());
     let mut result = Ok(());
-    let mut above: BTreeSet<Vec<String>> = BTreeSet::new();
-    for (key, file) in folder.layout().files().iter().enumerate().filter(|(_, file)| !file.pad) {
+    for (key, _) in folder.layout().files().iter().enumerate().filter(|(_, file)| !file.pad) {
         result = result.and(folder.remove(key as Key).map_err(Trouble::into_error));
-        for len in 1..file.path.len() {
-            above.insert(file.path[..len].to_vec());
-        }
     }
+    remove_empty_folders(&folder);
+    result
+}
+
+/// Removes the folders of a torrent's files that nothing is left in.
+pub(super) fn remove_empty_folders(folder: &Folder) {
+    let files = folder.layout().files().iter().filter(|file| !file.pad);
+    let above: BTreeSet<&[String]> =
+        files.flat_map(|file| (1..file.path.len()).map(|len| &file.path[..len])).collect();
     // What lies deeper comes later in order.
     for path in above.iter().rev() {
         folder.remove_folder(path);
     }
-    result
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! Moves a torrent's files to another folder: renamed where that is possible, else copied, made durable, and removed.
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -9,6 +8,7 @@ use std::sync::Arc;
 use nix::errno::Errno;
 use nix::fcntl::renameat;
 
+use super::erase::remove_empty_folders;
 use super::files::{Access, Folder, Key, again};
 use super::trouble::Trouble;
 use crate::machine::{DiskError, StoreSpec};
@@ -20,16 +20,10 @@ use crate::machine::{DiskError, StoreSpec};
 pub fn relocate(spec: Arc<StoreSpec>, to: &Path) -> Result<(), DiskError> {
     let target = StoreSpec { info_hash: spec.info_hash, dir: to.to_path_buf(), layout: spec.layout.clone() };
     let (from, to) = (Folder::new(spec, Default::default()), Folder::new(Arc::new(target), Default::default()));
-    let mut above: BTreeSet<Vec<String>> = BTreeSet::new();
-    for (key, file) in from.layout().files().iter().enumerate().filter(|(_, file)| !file.pad) {
+    for (key, _) in from.layout().files().iter().enumerate().filter(|(_, file)| !file.pad) {
         move_one(&from, &to, key as Key).map_err(Trouble::into_error)?;
-        for len in 1..file.path.len() {
-            above.insert(file.path[..len].to_vec());
-        }
     }
-    for path in above.iter().rev() {
-        from.remove_folder(path);
-    }
+    remove_empty_folders(&from);
     Ok(())
 }
 
