@@ -22,14 +22,15 @@
 //! | `swarm` | one torrent's swarm: peers, picker, uploads, choker, announcer | base wire metainfo storage machine |
 //! | `dht` | the DHT node: routing tables, lookups, announces, answers | base wire metainfo storage machine |
 //! | `lsd` | local discovery: names torrents on the local network, hears of others | base wire metainfo storage machine |
+//! | `portmap` | opens our port at the gateway: PCP, NAT-PMP, UPnP | base wire metainfo storage machine |
 //! | `index` | a server's published torrents and its page | base wire metainfo storage machine |
 //! | `member` | a person's or program's place in the groups of a server: registers, joins, talks, comes back | base wire seal machine |
 //! | `tracker` | a server's tracker: the only table of other people's peers, announces over HTTP and UDP | base wire machine |
 //! | `groups` | a server's members and groups: IRC, keys and nicks, history | base wire seal machine |
 //! | `remote` | the daemon's torrents and their remote control (Transmission's RPC) | base wire metainfo storage machine |
-//! | `node` | the hallway: routes connections, deadlines and notes between machines | base wire seal metainfo storage machine swarm dht lsd index tracker groups member remote |
+//! | `node` | the hallway: routes connections, deadlines and notes between machines | base wire seal metainfo storage machine swarm dht lsd portmap index tracker groups member remote |
 //! | `io` | reactor, connections, workers, disk, files, hasher, web, console, clock | base wire metainfo storage machine |
-//! | `app` | commands, arguments, settings, start-up and exit codes | base wire seal metainfo storage machine swarm dht lsd index tracker groups member remote node io |
+//! | `app` | commands, arguments, settings, start-up and exit codes | base wire seal metainfo storage machine swarm dht lsd portmap index tracker groups member remote node io |
 //!
 //! # A server's web
 //!
@@ -72,6 +73,7 @@ pub mod machine;
 pub mod member;
 pub mod metainfo;
 pub mod node;
+pub mod portmap;
 pub mod remote;
 pub mod seal;
 pub mod storage;

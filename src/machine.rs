@@ -8,6 +8,7 @@
 mod chat;
 mod datagrams;
 mod detail;
+mod gateway;
 mod notes;
 mod outbox;
 
@@ -22,6 +23,7 @@ use crate::wire::http::{Reply, Request};
 pub use self::chat::{ChatAsk, ChatNews, GroupListed, Leave, Manner, Message, Own, Present, Say};
 pub use self::datagrams::Datagrams;
 pub use self::detail::{AnnounceState, PeerRow, TrackerRow};
+pub use self::gateway::{Control, Mapped, Network, Way};
 pub use self::notes::{
     Activity, AddTorrent, Event, Happened, Level, Note, RateLimits, Row, SeekTorrent, Sleep, Source, Swarming, Ways,
 };
@@ -156,6 +158,10 @@ pub enum Job {
     Fetch { id: JobId, request: Fetch },
     /// A name look-up; answered by [`Completion::Resolved`].
     Resolve { id: JobId, host: String, port: u16 },
+    /// How the local network leads out; answered by [`Completion::Network`].
+    Network { id: JobId },
+    /// A request to the gateway; answered by [`Completion::Fetched`].
+    Control { id: JobId, request: Control },
     /// Replace a file of ours in the state folder, so that after a power cut there is the old or the new one; answered
     /// by [`Completion::FileSaved`]. `name` is relative, of plain words and `/`; folders are made.
     SaveFile { id: JobId, name: String, bytes: Vec<u8> },
@@ -197,6 +203,8 @@ impl Job {
             | Job::Erase { id, .. }
             | Job::Move { id, .. }
             | Job::Fetch { id, .. }
+            | Job::Network { id }
+            | Job::Control { id, .. }
             | Job::Resolve { id, .. } => Some(*id),
             _ => None,
         }
@@ -301,6 +309,11 @@ pub enum Completion {
         id: JobId,
         result: Result<Vec<SocketAddr>, String>,
     },
+    /// None: there is no gateway.
+    Network {
+        id: JobId,
+        network: Option<Network>,
+    },
     FileSaved {
         id: JobId,
         result: Result<(), DiskError>,
@@ -342,6 +355,7 @@ impl Completion {
             | Completion::Space { id, .. }
             | Completion::Done { id, .. }
             | Completion::Fetched { id, .. }
+            | Completion::Network { id, .. }
             | Completion::Resolved { id, .. } => Some(*id),
             _ => None,
         }

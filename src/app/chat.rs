@@ -166,6 +166,9 @@ fn node(
         if run::ways(settings).lsd {
             node = node.with_lsd(crate::lsd::Lsd::new(seed));
         }
+        if let Some(port_map) = super::portmap::of(settings)? {
+            node = node.with_port_map(port_map);
+        }
     }
     let (host, port) = server.address();
     let history = if mode == Mode::Send { 0 } else { settings.count("backlog").unwrap_or(0) as usize };

@@ -12,7 +12,7 @@ use super::json::Object;
 use super::notify::{self, Notify};
 use super::run::{self, identity, ways};
 use super::settings::{Environment, Origin, Settings, shown};
-use super::{bans, dht, discovery, values, watch_dir};
+use super::{bans, dht, discovery, portmap, values, watch_dir};
 use crate::base::address::{Reach, reach};
 use crate::base::limits;
 use crate::base::text::harmless;
@@ -61,6 +61,9 @@ pub fn run(
     }
     if ways(settings).lsd {
         node = node.with_lsd(Lsd::new(seed));
+    }
+    if let Some(port_map) = portmap::of(settings)? {
+        node = node.with_port_map(port_map);
     }
     let mut join = None;
     if let Some((member, wanted)) = discovery::member(settings)? {
@@ -237,6 +240,7 @@ fn given(settings: &Settings) -> Result<Vec<(&'static str, Value)>, Failure> {
     if is_said("paused") {
         given.push(("start-added-torrents", Value::Bool(!settings.switch("paused"))));
     }
+    given.push(("port-forwarding-enabled", Value::Bool(portmap::is_wanted(settings))));
     if is_said("max-peers") {
         given.push(("peer-limit-per-torrent", count(settings.count("max-peers").unwrap_or(100))));
     }
@@ -269,6 +273,8 @@ fn hear(note: Note, hooks: &Hooks, settings: &Settings, console: &Console) -> Ne
         }
         // With many torrents there is always a tracker that does not answer; `peerlink list` shows what is wrong.
         Note::Said { text, .. } => log::info!("{text}"),
+        Note::PortMapped(mapped) if settings.switch("json") => console.line(Stream::Out, portmap::event(mapped)),
+        Note::PortMapped(mapped) if !settings.switch("quiet") => console.line(Stream::Err, portmap::line(mapped)),
         Note::Close => return Next::Stop,
         _ => {}
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::enough::{Enough, ratio_text};
 use super::exit::{Exit, Failure};
 use super::json::Object;
+use super::portmap;
 use super::progress;
 use super::run::{Item, Subject};
 use crate::base::text::{harmless, size};
@@ -152,6 +153,7 @@ impl Follow {
             Note::Complete { torrent } => self.complete(now, torrent, &mut say),
             Note::Said { torrent, level, text } => self.said(torrent, level, &text, &mut say),
             Note::Failed { torrent, error } => self.failed(torrent, &error, &mut say),
+            Note::PortMapped(mapped) => say.extend(portmap::say(mapped, self.style)),
             _ => {}
         }
         say

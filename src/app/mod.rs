@@ -29,6 +29,7 @@ pub mod json;
 pub mod magnet;
 mod notify;
 pub mod own_key;
+mod portmap;
 pub mod progress;
 pub mod publish;
 pub mod run;

@@ -15,6 +15,7 @@ use super::enough::Enough;
 use super::exit::{Exit, Failure};
 use super::follow::{Follow, Followed, Purpose, Say, Style};
 use super::json::Object;
+use super::portmap;
 use super::settings::Settings;
 use super::sought::Sought;
 use super::space::MinFree;
@@ -97,6 +98,9 @@ pub fn run(
     }
     if ways(settings).lsd {
         node = node.with_lsd(Lsd::new(seed));
+    }
+    if let Some(port_map) = portmap::of(settings)?.filter(|_| !matches!(purpose, Purpose::Look { .. })) {
+        node = node.with_port_map(port_map);
     }
     if let Some((member, join)) = member {
         node = node.with_member(member);

@@ -177,6 +177,7 @@ pub const SETTINGS: &[Setting] = &[
     row("dht-up-limit", None, Kind::Size { min: 0 }, "8000", "bytes per second such as 8K"),
     row("dht-per-source", None, Kind::Count { min: 0, max: 100_000 }, "5", "questions per second"),
     row("no-lsd", None, Kind::Switch, "false", ""),
+    row("no-port-map", None, Kind::Switch, "false", ""),
     row("no-pex", None, Kind::Switch, "false", ""),
     row("json", Some('j'), Kind::Switch, "false", ""),
     row("quiet", Some('q'), Kind::Switch, "false", ""),

@@ -243,6 +243,12 @@ impl Machine for Dht {
         match input {
             Input::Datagram { from, bytes } => self.datagram(from, bytes, now, out),
             Input::Completed(completion) => self.completed(completion, now),
+            Input::Note(Note::PortMapped(mapped)) => {
+                // What others say counts as much: each place has one voice.
+                if let Some(ip) = mapped.and_then(|mapped| mapped.ip) {
+                    self.believe(SocketAddr::new(ip, 0), ip, now, out);
+                }
+            }
             Input::Note(note) => self.note(note, now),
             Input::Deadline => self.on_deadline(now, out),
             Input::Stop => self.stop(now, out),

@@ -1,6 +1,6 @@
 //! What comes: questions to be answered, answers to ours, and silence.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::Dht;
 use super::chance;
@@ -86,10 +86,16 @@ impl Dht {
 
     /// What others call us. Where that changes our id, the search for nodes begins anew.
     fn vote(&mut self, from: SocketAddr, packet: &Packet<'_>, now: Time, out: &mut Outbox) {
-        let Some(ours) = packet.ip else { return };
+        if let Some(ours) = packet.ip {
+            self.believe(from, ours.ip(), now, out);
+        }
+    }
+
+    /// Somebody says that this is our address; the gateway, too, has a voice.
+    pub(super) fn believe(&mut self, from: SocketAddr, ip: IpAddr, now: Time, out: &mut Outbox) {
         let chance = chance(&mut out.rng);
-        let family = self.family_mut(from);
-        if family.vote(from, ours.ip(), chance, now)
+        let family = self.family_mut(SocketAddr::new(ip, 0));
+        if family.vote(from, ip, chance, now)
             && let Some(number) = family.boot_lookup.take()
         {
             self.lookups.retain(|lookup| lookup.number != number);

@@ -155,9 +155,11 @@ impl Disk {
                 let result = erase::erase(&options.state_dir, info_hash, data, state);
                 self.mail.send(Completion::Done { id, result });
             }
-            Job::Fetch { .. } | Job::Resolve { .. } | Job::Move { .. } => {
-                log::error!("a job for others came to the disk")
-            }
+            Job::Fetch { .. }
+            | Job::Resolve { .. }
+            | Job::Network { .. }
+            | Job::Control { .. }
+            | Job::Move { .. } => log::error!("a job for others came to the disk"),
         }
     }
 

@@ -10,6 +10,7 @@ pub mod disk;
 pub mod editor;
 mod erase;
 pub mod files;
+pub mod gateway;
 pub mod hasher;
 pub mod http_call;
 pub mod keep;

@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Sender as Channel, TrySendError, bounded};
 
 use super::disk::{self, DiskJob, DiskOptions};
+use super::gateway::Gateway;
 use super::hasher::Hashers;
 use super::mailbox::Sender;
 use super::reactor::{Options, ends_write};
@@ -34,6 +35,7 @@ pub struct Workers {
     quit: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
     web: Web,
+    gateway: Gateway,
     mail: Sender,
 }
 
@@ -48,15 +50,18 @@ impl Workers {
         let (disk, jobs) = bounded(options.job_slots.max(1));
         let disk_options = DiskOptions { state_dir: options.state_dir.clone(), open_files, boot_id: boot_id() };
         threads.push(disk::start(disk_options, jobs, mail.clone(), hashers)?);
-        let post = mail.clone();
-        let deliver = move |completion| post.post(completion);
+        let deliver = || {
+            let post = mail.clone();
+            move |completion| post.post(completion)
+        };
         Ok(Workers {
             disk,
             backlog: VecDeque::new(),
             writes: 0,
             quit,
             threads,
-            web: Web::new(web::Options { bind: options.bind.clone(), ..options.web.clone() }, deliver),
+            web: Web::new(web::Options { bind: options.bind.clone(), ..options.web.clone() }, deliver()),
+            gateway: Gateway::new(options.bind.clone(), deliver()),
             mail: mail.clone(),
         })
     }
@@ -66,6 +71,8 @@ impl Workers {
         let job = match job {
             Job::Fetch { id, request } => return self.web.fetch(id, request),
             Job::Move { id, spec, to } => return self.relocate(id, spec, to),
+            Job::Network { id } => return self.gateway.find(id),
+            Job::Control { id, request } => return self.gateway.control(id, request),
             Job::Resolve { id, host, port } => return self.web.resolve(id, &host, port),
             job => job,
         };

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{ChatAsk, ChatNews, DiskError, Own};
+use super::{ChatAsk, ChatNews, DiskError, Mapped, Own};
 use crate::base::access::Access;
 use crate::base::address::Reach;
 use crate::base::{Bitfield, ConnId, InfoHash, Span, Time, TorrentId};
@@ -56,6 +56,8 @@ pub enum Note {
     Banned,
     /// Driver to node: peers reach us at this TCP port.
     Listening { port: u16 },
+    /// Port mapping to node, and on to application and remote control: our port is open at the gateway, or not any more.
+    PortMapped(Option<Mapped>),
     /// Application to node: other rate limits for this torrent; None: for all together, where `spares_lan` is nothing.
     Limit { torrent: Option<TorrentId>, limits: RateLimits },
     /// Driver to node: so many connections can be open at once.

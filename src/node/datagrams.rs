@@ -12,6 +12,9 @@ impl Node {
     pub(super) fn datagram(&mut self, from: SocketAddr, bytes: &[u8], now: Time, out: &mut Outbox) {
         match bytes.first() {
             None => {}
+            Some(_) if self.is_of_gateway(from, bytes) => {
+                self.hand_port_map(now, Input::Datagram { from, bytes }, out)
+            }
             Some(_) if udp_tracker::is_question(bytes) => self.asked_by_datagram(from, bytes, now, out),
             // The DHT's dictionaries.
             Some(b'd') => {

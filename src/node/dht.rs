@@ -71,6 +71,7 @@ impl Node {
                         self.hand(id, now, Input::Note(note), out);
                     }
                 }
+                Command::Tell(Note::PortMapped(mapped)) => self.port_mapped(mapped, now, out),
                 _ => {}
             }
         }
@@ -104,5 +105,6 @@ fn is_between(command: &Command) -> bool {
             | Note::Meet { .. }
             | Note::Swarming { .. }
             | Note::Peers { .. }
+            | Note::PortMapped(_)
     )
 }

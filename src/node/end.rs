@@ -18,6 +18,7 @@ impl Node {
         self.hand_all(|| Input::Stop, now, out);
         self.hand_dht(now, Input::Stop, out);
         self.hand_member(now, Input::Stop, out);
+        self.hand_port_map(now, Input::Stop, out);
     }
 
     /// Tells once that everything is saved, or that time is up.
@@ -28,7 +29,7 @@ impl Node {
         self.bans.save(now, out);
         let is_served = self.server.as_ref().is_none_or(|server| server.is_stopped());
         let is_dht_over = self.dht.as_ref().is_none_or(Dht::is_stopped);
-        let are_saved = is_served && is_dht_over && self.bans.is_quiet();
+        let are_saved = is_served && is_dht_over && self.is_port_closed() && self.bans.is_quiet();
         let are_ended = self.torrents.values().all(Work::is_stopped);
         if are_ended || now >= by {
             self.save_control(now, out);

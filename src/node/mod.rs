@@ -17,6 +17,7 @@ mod meeting;
 mod member;
 mod numbers;
 mod places;
+mod portmap;
 mod questions;
 mod server;
 mod sites;
@@ -39,6 +40,7 @@ use crate::dht::Dht;
 use crate::lsd::Lsd;
 use crate::machine::{Completion, Input, Job, Machine, Note, Outbox};
 use crate::member::Member;
+use crate::portmap::PortMap;
 use crate::storage::Bans;
 use crate::swarm::Us;
 
@@ -71,6 +73,7 @@ pub struct Node {
     questions: Questions,
     dht: Option<Dht>,
     lsd: Option<Lsd>,
+    port_map: Option<Box<PortMap>>,
     member: Option<Box<Member>>,
     /// Torrents of which the member's server is a tracker.
     server_tracks: BTreeSet<InfoHash>,
@@ -107,6 +110,7 @@ impl Node {
             questions: Questions::default(),
             dht: None,
             lsd: None,
+            port_map: None,
             member: None,
             server_tracks: BTreeSet::new(),
             deadlines: BTreeSet::new(),
@@ -191,6 +195,9 @@ impl Node {
         if completion.id().is_some_and(is_members) {
             return self.hand_member(now, Input::Completed(completion), out);
         }
+        if completion.id().is_some_and(|job| self.waits_for_gateway(job)) {
+            return self.hand_port_map(now, Input::Completed(completion), out);
+        }
         let id = match &completion {
             Completion::Fetched { id, .. } | Completion::Resolved { id, .. } => self.jobs.remove(id),
             Completion::Opened { store, .. }
@@ -210,6 +217,7 @@ impl Node {
             | Completion::FileLoaded { .. }
             | Completion::Space { .. }
             | Completion::Done { .. }
+            | Completion::Network { .. }
             | Completion::Appended { .. } => None,
         };
         if let Some(id) = id {
@@ -243,15 +251,7 @@ impl Node {
                 self.lobby.bound(self.places.lobby_max());
             }
             Note::Watch { interval } => self.watch = Some((interval, now)),
-            Note::Listening { port } => {
-                out.bans = self.remembered.take().unwrap_or_else(|| std::mem::take(&mut out.bans));
-                self.us.port = port;
-                self.torrents.values_mut().for_each(|torrent| torrent.set_port(port));
-                self.hand_dht(now, Input::Note(note), out);
-                self.with_server(now, out, |server, out| server.start(port, now, out));
-                self.hand_lsd(now, Input::Note(Note::Listening { port }), out);
-                self.hand_member(now, Input::Note(Note::Listening { port }), out);
-            }
+            Note::Listening { port } => self.listening(port, now, out),
             Note::Ask(_) => self.hand_member(now, Input::Note(note), out),
             Note::Ping => out.tell(Note::Pong),
             Note::Given(_) | Note::Bring { .. } => self.tell_remote(&note, now, out),
@@ -276,6 +276,9 @@ impl Node {
         }
         if self.lsd_deadline().is_some_and(|due| due <= now) {
             self.hand_lsd(now, Input::Deadline, out);
+        }
+        if self.port_map_deadline().is_some_and(|due| due <= now) {
+            self.hand_port_map(now, Input::Deadline, out);
         }
         if self.dht_deadline().is_some_and(|due| due <= now) {
             self.hand_dht(now, Input::Deadline, out);
@@ -395,7 +398,8 @@ impl Machine for Node {
         let swarms = self.deadlines.first().map(|(due, _)| *due);
         let watch = self.watch.map(|(_, due)| due);
         let server = self.server.as_ref().and_then(|server| server.next_deadline());
-        let own = [self.lobby.next_deadline(), self.places.next_deadline(), self.next_turn_at];
+        let own =
+            [self.lobby.next_deadline(), self.places.next_deadline(), self.next_turn_at, self.port_map_deadline()];
         let leaving = self.leaving.values().min().copied();
         let machines = [self.bans.next_deadline(), self.dht_deadline(), self.lsd_deadline(), self.member_deadline()];
         let waits = own.into_iter().chain(machines).chain([leaving, self.stop_by]);

@@ -163,6 +163,8 @@ pub struct Remote {
     /// The limits that the loop was last told.
     told_limits: Option<(u64, u64)>,
     port: u16,
+    /// At the gateway, for everybody.
+    is_port_open: bool,
     next_tick: Option<Time>,
     /// The last look, and the last time that the session was saved.
     last_tick: Time,
@@ -195,6 +197,7 @@ impl Remote {
             was_slow_time: None,
             told_limits: None,
             port: 0,
+            is_port_open: false,
             next_tick: None,
             last_tick: Time::ZERO,
             saved_session: Time::ZERO,
@@ -315,6 +318,7 @@ impl Remote {
                 self.tell_limits(now, out);
                 self.next_tick = Some(now);
             }
+            Note::PortMapped(mapped) => self.is_port_open = mapped.is_some_and(|mapped| mapped.is_for_all()),
             Note::Metadata { torrent, info } => self.on_metadata(*torrent, info, now, out),
             Note::Complete { torrent } => self.on_complete(*torrent, now, out),
             Note::Failed { torrent, error } => self.on_failed(*torrent, error, now, out),

@@ -277,6 +277,7 @@ impl Swarm {
                 | Completion::Recalled { .. }
                 | Completion::Space { .. }
                 | Completion::Done { .. }
+                | Completion::Network { .. }
         );
         self.jobs_out -= u32::from(is_counted);
         let torrent = &mut self.torrent;
@@ -309,7 +310,7 @@ impl Swarm {
             | Completion::Saved { .. } => {}
             // Swarms keep nothing on shelves.
             Completion::Shelved { .. } | Completion::Recalled { .. } => {}
-            Completion::Space { .. } | Completion::Done { .. } => {}
+            Completion::Space { .. } | Completion::Done { .. } | Completion::Network { .. } => {}
             Completion::Fetched { id, result } => self.contacts.fetched(id, result, now, out),
             Completion::Resolved { id, result } => self.resolved(id, result, now, out),
             // Others'.

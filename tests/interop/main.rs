@@ -6,6 +6,7 @@ mod browser;
 mod capture;
 mod daemons;
 mod dht;
+mod gateways;
 mod halfway;
 mod irc;
 #[path = "../kit/mod.rs"]

@@ -141,6 +141,12 @@ impl Network {
 }
 
 impl Network {
+    /// The first host is the gateway of the others.
+    pub fn lead_out(&self) {
+        let [first, others @ ..] = &self.hosts[..] else { return };
+        others.iter().for_each(|host| ip(host, &format!("route add default via {}", first.ip)));
+    }
+
     /// The first host is also all of 10.78.x.y, for whoever needs many addresses.
     pub fn widen(&self) {
         let [first, others @ ..] = &self.hosts[..] else { return };

@@ -23,6 +23,7 @@ fn daemon(dir: &Path) -> (Child, u16) {
         "0",
         "--no-dht",
         "--no-lsd",
+        "--no-port-map",
     ]);
     command.args(["--rpc-user", "me", "--rpc-password", "secret", "--paused", "--dir"]).arg(dir.join("dl"));
     command.arg("--state-dir").arg(dir.join("state"));

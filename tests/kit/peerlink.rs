@@ -32,6 +32,8 @@ pub fn command_at(bind: &str, words: &[&str], state: &Path) -> Command {
     }
     // Nothing here may ask nodes of the real DHT; a test that has its own takes this away.
     command.env("PEERLINK_NO_DHT", "true").env("PEERLINK_NO_LSD", "true");
+    // Nor a gateway.
+    command.env("PEERLINK_NO_PORT_MAP", "true");
     command.env("HOME", state).env_remove("XDG_CONFIG_HOME").env_remove("XDG_STATE_HOME");
     command.args(words).arg("--json").args(["--bind", bind, "--port", "0"]).arg("--state-dir").arg(state);
     command

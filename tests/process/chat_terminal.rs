@@ -28,6 +28,7 @@ impl<'a> Tmux<'a> {
         command
             .env("PEERLINK_NO_DHT", "true")
             .env("PEERLINK_NO_LSD", "true")
+            .env("PEERLINK_NO_PORT_MAP", "true")
             .env("LC_ALL", "C.UTF-8")
             .args(["-u", "-S", &self.socket, "-f", "/dev/null"])
             .args(args);

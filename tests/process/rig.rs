@@ -77,6 +77,7 @@ impl Home {
         command.env_clear().env("HOME", self.dir.path()).env("PATH", std::env::var_os("PATH").unwrap_or_default());
         // Nothing here may ask nodes of the real DHT.
         command.env("PEERLINK_NO_DHT", "true").env("PEERLINK_NO_LSD", "true");
+        command.env("PEERLINK_NO_PORT_MAP", "true");
         command.current_dir(self.dir.path()).args(args).stdin(Stdio::null());
         command
     }

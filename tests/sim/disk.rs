@@ -135,6 +135,7 @@ impl Disk {
             Job::Shelve { .. } | Job::Unshelve { .. } | Job::Recall { .. } => {
                 unreachable!("no machine here has a shelf")
             }
+            Job::Network { .. } | Job::Control { .. } => unreachable!("nobody here asks a gateway"),
             Job::ReadFile { .. } | Job::Space { .. } | Job::Erase { .. } | Job::Move { .. } => {
                 unreachable!("no machine here is remote-controlled")
             }

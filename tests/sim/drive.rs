@@ -287,6 +287,7 @@ impl World {
             | Note::Watch { .. }
             | Note::Listening { .. }
             | Note::Room { .. }
+            | Note::PortMapped(_)
             | Note::Limit { .. }
             | Note::Ask(_)
             | Note::Own(_)

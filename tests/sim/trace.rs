@@ -169,6 +169,7 @@ fn completion_kind(completion: &Completion) -> u64 {
         Completion::FileLoaded { id, .. } => 13 + (id.0 << 8),
         Completion::Space { id, .. } => 14 + (id.0 << 8),
         Completion::Done { id, .. } => 15 + (id.0 << 8),
+        Completion::Network { id, .. } => 16 + (id.0 << 8),
     }
 }
 
@@ -199,5 +200,7 @@ fn job_kind(job: &Job) -> u64 {
         Job::Space { id, .. } => 19 + (id.0 << 8),
         Job::Erase { id, .. } => 20 + (id.0 << 8),
         Job::Move { id, .. } => 21 + (id.0 << 8),
+        Job::Network { id } => 22 + (id.0 << 8),
+        Job::Control { id, .. } => 23 + (id.0 << 8),
     }
 }

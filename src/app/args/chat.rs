@@ -49,6 +49,8 @@ command! {
     #[argh(option)] dht_bootstrap: Vec<String>,
     /// do not name what is shared with --public on the local network
     #[argh(switch)] no_lsd: bool,
+    /// do not ask the gateway to open the port
+    #[argh(switch)] no_port_map: bool,
     /// neither tell peers of each other nor listen to what they tell
     #[argh(switch)] no_pex: bool,
     /// one JSON object per line on standard output

@@ -79,6 +79,8 @@ command! {
     #[argh(option)] dht_per_source: Option<String>,
     /// neither name torrents on the local network nor listen to who does
     #[argh(switch)] no_lsd: bool,
+    /// do not ask the gateway to open the port
+    #[argh(switch)] no_port_map: bool,
     /// neither tell peers of each other nor listen to what they tell
     #[argh(switch)] no_pex: bool,
     /// one JSON object per line on standard output
