@@ -138,5 +138,5 @@ pub const CHECKPOINT_LEN: u64 = 256 * 1024 * 1024;
 pub const CHECKPOINT_AGE: Span = Span::secs(600);
 /// Files the disk thread keeps open at once, less where `RLIMIT_NOFILE` is small.
 pub const OPEN_FILES: usize = 128;
-/// Clean shutdown takes at most this long, `stopped` announces included.
-pub const STOP_TIMEOUT: Span = Span::secs(2);
+/// `stopped` announces and what is under way take at most this long of a shutdown: what is left of its 2 s is for saving.
+pub const STOP_TIMEOUT: Span = Span::millis(1_500);

@@ -37,6 +37,11 @@ impl Daemon {
         format!("127.0.0.1:{}", self.rpc)
     }
 
+    /// What calls must say; known after the first one.
+    pub fn session(&self) -> &str {
+        &self.session
+    }
+
     /// Calls a method; the whole answer. Panics unless it is HTTP 200.
     pub fn call(&mut self, method: &str, arguments: &str) -> Object {
         let (status, body) = self.try_call(method, arguments).expect("an answer");
@@ -198,6 +203,58 @@ fn without_a_daemon_commands_say_so() {
     for rpc in ["0.0.0.0:0", "box.lan:0"] {
         home.run(&["daemon", "--rpc", rpc]).expect(2).one_line();
     }
+}
+
+/// A tracker that answers so many announces, and then takes calls and says nothing.
+fn falls_silent(answers: usize) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    std::thread::spawn(move || {
+        let mut held = Vec::new();
+        for (count, stream) in listener.incoming().map_while(Result::ok).enumerate() {
+            held.push(stream);
+            if count >= answers {
+                continue;
+            }
+            let mut stream = &held[count];
+            let _ = stream.read(&mut [0; 4096]);
+            let body = "d8:intervali1800e5:peers0:e";
+            let len = body.len();
+            let _ = write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {len}\r\n\r\n{body}");
+            let _ = stream.shutdown(std::net::Shutdown::Both);
+        }
+    });
+    format!("http://{address}/announce")
+}
+
+/// Who does not hear goodbyes is not waited for longer than the end may take.
+#[test]
+fn it_ends_within_two_seconds_with_everything_saved() {
+    let home = Home::new();
+    let tracker = falls_silent(20);
+    let mut daemon = Daemon::start(&home, &["--max-downloads", "0"]);
+    for n in 0..20 {
+        let coded = peerlink::wire::authorization::base64(&torrent(&format!("t{n}"), 2));
+        daemon.call("torrent-add", &format!("{{\"metainfo\":\"{coded}\"}}"));
+    }
+    daemon.call("torrent-set", &format!("{{\"trackerList\":\"{tracker}\",\"labels\":[\"kept\"]}}"));
+    daemon.call("session-set", "{\"seedRatioLimit\":1.25}");
+    let has_answered = |torrent: &Object| json::to_string(torrent).contains("\"lastAnnounceSucceeded\":true");
+    daemon.wait_for("announced", "\"trackerStats\"", |torrents| torrents.iter().all(has_answered));
+    let began = Instant::now();
+    daemon.running.signal("TERM");
+    daemon.running.wait().expect(0);
+    let took = began.elapsed();
+    println!("20 torrents whose tracker fell silent ended within {took:?}");
+    assert!(took <= Duration::from_secs(2), "it took {took:?}");
+    let mut daemon = Daemon::start(&home, &["--paused"]);
+    let torrents = daemon.torrents("\"labels\",\"trackerList\"");
+    let is_kept = |torrent: &Object| {
+        text(torrent, "trackerList") == tracker && json::to_string(torrent).contains("\"labels\":[\"kept\"]")
+    };
+    assert!(torrents.len() == 20 && torrents.iter().all(is_kept), "{torrents:?}");
+    assert!(json::to_string(&daemon.call("session-get", "{}")).contains("\"seedRatioLimit\":1.25"));
+    daemon.end();
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use miniserde::json::{Object, Value};
 
@@ -276,5 +276,43 @@ fn guessing_a_password_ends_in_a_lock_out() {
         assert_eq!(with("u:guess").0, 401);
     }
     assert_eq!(with("u:secret").0, 403, "the right one does not help any more");
+    daemon.end();
+}
+
+/// Who sends a byte now and then, of a head or of a body, is let go within 30 s, and nobody waits for them.
+#[test]
+fn slow_senders_are_closed_and_hold_nobody_up() {
+    const EACH: usize = 60;
+    let home = Home::new();
+    let mut daemon = Daemon::start(&home, &[]);
+    daemon.call("session-get", "{}");
+    let head = "GET /transmission/rpc HTTP/1.1\r\nA: ".to_string();
+    let body = format!(
+        "POST /transmission/rpc HTTP/1.1\r\nHost: localhost\r\nX-Transmission-Session-Id: {}\r\n\
+         Content-Length: 100000\r\n\r\n{{",
+        daemon.session()
+    );
+    let connect = |said: &String| {
+        let mut stream = TcpStream::connect(("127.0.0.1", daemon.rpc)).expect("it listens");
+        stream.write_all(said.as_bytes()).expect("it reads");
+        stream.set_nonblocking(true).expect("a socket");
+        stream
+    };
+    let mut slow: Vec<TcpStream> = (0..EACH).flat_map(|_| [connect(&head), connect(&body)]).collect();
+    let (began, mut slowest) = (Instant::now(), Duration::ZERO);
+    while !slow.is_empty() {
+        assert!(began.elapsed() < Duration::from_secs(30), "{} are still there", slow.len());
+        slow.retain_mut(|stream| {
+            let sent = stream.write(b" ");
+            let read = stream.read(&mut [0; 64]);
+            sent.is_ok() && read.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+        });
+        let asked = Instant::now();
+        daemon.call("session-stats", "{}");
+        slowest = slowest.max(asked.elapsed());
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    println!("{} slow senders were closed after {:?}; others waited {slowest:?} at most", 2 * EACH, began.elapsed());
+    assert!(slowest < Duration::from_secs(1), "somebody waited {slowest:?}");
     daemon.end();
 }

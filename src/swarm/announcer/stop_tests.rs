@@ -23,7 +23,7 @@ fn stopping_gives_up_in_time() {
     w.answer("a stopped", OK);
     assert!(!w.announcer.is_quiet());
     let (waited, asked) = w.sleep();
-    assert_eq!((waited, asked), (Span::millis(1500), vec![]));
+    assert_eq!((waited, asked), (Span::millis(1000), vec![]));
     assert!(w.announcer.is_quiet());
     let late = w.take("b stopped");
     assert_eq!(w.announcer.on_fetched(w.now, late.id, Err("late".into()), &mut w.rng), None);
