@@ -64,6 +64,7 @@ impl Scene {
             peers_max: 10,
             limits: Default::default(),
             recheck: false,
+            had: None,
             ways: Ways::default(),
             announce_all: false,
             prealloc: false,

@@ -13,6 +13,8 @@ mod commands;
 mod crowd;
 #[path = "process/daemon.rs"]
 mod daemon;
+#[path = "process/daemon_disk.rs"]
+mod daemon_disk;
 #[path = "process/daemon_features.rs"]
 mod daemon_features;
 #[path = "process/daemon_idle.rs"]

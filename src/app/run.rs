@@ -249,6 +249,7 @@ pub fn add(torrent: TorrentId, item: Item, settings: &Settings) -> AddTorrent {
         sequential: settings.switch("sequential"),
         peers_max: settings.count("max-peers").unwrap_or(limits::PEERS_MAX as u64) as usize,
         recheck: settings.switch("recheck"),
+        had: None,
         prealloc: settings.text("prealloc") == Some("full"),
         ways: ways(settings),
         limits: RateLimits {

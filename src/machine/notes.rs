@@ -209,6 +209,9 @@ pub struct AddTorrent {
     pub peers_max: usize,
     /// Check all existing data, whatever the resume state says.
     pub recheck: bool,
+    /// Verified bytes at the end of the last run, where the torrent waits rather than begins anew if no byte of it is
+    /// there any more; None: it begins anew.
+    pub had: Option<u64>,
     pub limits: RateLimits,
     /// Reserve room for all wanted files before anything is downloaded.
     pub prealloc: bool,

@@ -73,6 +73,7 @@ mod tests {
             sequential: false,
             peers_max: 10,
             recheck: false,
+            had: None,
             prealloc: false,
             limits: RateLimits::default(),
             ways: Ways { pex: false, lsd: false },

@@ -40,6 +40,8 @@ impl Remote {
         (torrent.is_started, torrent.is_forced, torrent.is_finished) = (true, is_forced, false);
         (torrent.trouble, torrent.is_dirty, torrent.changed) = (None, true, now);
         torrent.idle_since = now;
+        // It would try again later; somebody says that it is worth a try now.
+        torrent.plans.restart |= torrent.is_held_up;
     }
 
     fn halt(&mut self, id: u32, now: Time) {

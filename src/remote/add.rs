@@ -4,10 +4,9 @@
 use std::path::PathBuf;
 
 use super::call::{Back, Call, SUCCESS};
-use super::record;
 use super::session::is_folder;
 use super::torrent::{Own, Torrent, Trouble, places};
-use super::{Errand, Remote, SHELF, TORRENTS};
+use super::{Errand, Remote, TORRENTS};
 use crate::base::address::{Reach, may_dial};
 use crate::base::{InfoHash, Span, Time, limits};
 use crate::machine::{Completion, DiskError, Event, Fetch, Job, Outbox, Purpose};
@@ -180,7 +179,7 @@ impl Remote {
         let mut torrent = self.new_torrent(metainfo.info_hash, &metainfo.trackers, &adding, now);
         torrent.learn(&metainfo);
         let name = format!("{}.torrent", metainfo.info_hash);
-        self.shelve(TORRENTS, name, bytes, Errand::Save(None), out);
+        self.shelve(TORRENTS, name, bytes, Errand::Kept(torrent.id), out);
         self.add(torrent, adding.back, out);
     }
 
@@ -259,6 +258,13 @@ impl Remote {
         self.save(id, Errand::Added { id, back }, out);
     }
 
+    /// The .torrent file of a new one cannot be put on disk: nor shall its record be, which comes next.
+    pub(super) fn on_unkept(&mut self, id: u32, error: DiskError) {
+        if let Some(torrent) = self.list.get_mut(id) {
+            torrent.trouble = Some(Box::new(Trouble { kind: 3, text: error.text }));
+        }
+    }
+
     /// A new torrent is on disk, or cannot be put there.
     pub(super) fn on_added(
         &mut self,
@@ -268,17 +274,18 @@ impl Remote {
         now: Time,
         out: &mut Outbox,
     ) {
-        if let Err(error) = result {
-            self.list.remove(id, now);
-            return back.fail(&format!("couldn't save: {}", error.text), out);
-        }
         let Some(torrent) = self.list.get_mut(id) else { return };
+        let unkept = torrent.trouble.take().map(|trouble| trouble.text);
+        if let Some(text) = result.err().map(|error| error.text).or(unkept) {
+            self.list.remove(id, now).iter().for_each(|torrent| self.unshelve(torrent, out));
+            return back.fail(&format!("couldn't save: {text}"), out);
+        }
         torrent.is_new = false;
         back.answer(SUCCESS, &told("torrent-added", torrent), out);
         self.is_stale = true;
         self.totals.files_added += 1;
         self.totals.added_now += 1;
-        self.happened(id, Event::Added, out);
+        self.happened(id, Event::Added, "", out);
     }
 
     /// Peers told what a link stands for.
@@ -290,10 +297,11 @@ impl Remote {
         let metainfo: Metainfo = match parsed {
             Ok(metainfo) => metainfo,
             Err(refused) => {
-                torrent.trouble = Some(Box::new(Trouble { kind: 3, text: refused.to_string() }));
+                let text = refused.to_string();
+                torrent.trouble = Some(Box::new(Trouble { kind: 3, text: text.clone() }));
                 torrent.is_started = false;
                 (self.is_stale, torrent.is_dirty) = (true, true);
-                return self.happened(id, Event::Error, out);
+                return self.happened(id, Event::Error, &text, out);
             }
         };
         let chosen = magnet.wanted(metainfo.files.len());
@@ -332,9 +340,4 @@ fn told(key: &str, torrent: &Torrent) -> String {
     inner.end();
     object.end();
     text
-}
-
-/// The folder of records and the name of one, for those who take it away.
-pub fn place(torrent: &Torrent) -> (&'static str, String) {
-    (SHELF, record::file_name(torrent.info_hash))
 }

@@ -3,14 +3,13 @@
 
 use std::sync::Arc;
 
-use super::add::{peers_of, place};
+use super::add::peers_of;
 use super::get::read_torrent;
 use super::torrent::{Own, Run, Torrent, Trouble};
 use super::{Errand, Remote};
 use crate::base::{Span, Time, TorrentId};
 use crate::machine::{
-    AddTorrent, DiskError, Event, Happened, Job, Note, OnShelf, Outbox, RateLimits, Row, SeekTorrent, Sleep,
-    StoreSpec,
+    AddTorrent, DiskError, Event, Happened, Job, Note, Outbox, RateLimits, Row, SeekTorrent, Sleep, StoreSpec,
 };
 use crate::metainfo::Metainfo;
 use crate::metainfo::magnet::Magnet;
@@ -166,6 +165,7 @@ impl Remote {
             sequential: own.is_some_and(|own| own.sequential),
             peers_max: own.and_then(|own| own.peers_max).map_or(peers_max, |max| max as usize),
             recheck: torrent.plans.recheck,
+            had: Some(torrent.have_len),
             limits,
             prealloc: self.options.prealloc,
             ways: self.options.ways,
@@ -198,7 +198,7 @@ impl Remote {
         let Some(id) = self.list.end_machine(row.torrent) else { return };
         self.take_row(id, row, now);
         let Some(torrent) = self.list.get_mut(id) else { return };
-        torrent.run = Run::Rest;
+        (torrent.run, torrent.is_held_up) = (Run::Rest, false);
         (torrent.plans.restart, torrent.is_dirty, torrent.changed) = (false, true, now);
         self.is_stale = true;
         self.remove_if_doomed(id, out);
@@ -217,7 +217,7 @@ impl Remote {
             torrent.plans.moving = Some(torrent.dir.clone());
         } else if torrent.done_s == 0 {
             (torrent.done_s, torrent.idle_since) = (done_s, now);
-            self.happened(id, Event::Done, out);
+            self.happened(id, Event::Done, "", out);
         }
     }
 
@@ -230,14 +230,14 @@ impl Remote {
 
     fn fail(&mut self, id: u32, text: String, now: Time, out: &mut Outbox) {
         let Some(torrent) = self.list.get_mut(id) else { return };
-        torrent.trouble = Some(Box::new(Trouble { kind: 3, text }));
+        torrent.trouble = Some(Box::new(Trouble { kind: 3, text: text.clone() }));
         (torrent.is_started, torrent.is_dirty, torrent.changed) = (false, true, now);
         self.is_stale = true;
-        self.happened(id, Event::Error, out);
+        self.happened(id, Event::Error, &text, out);
     }
 
-    /// Tells the application.
-    pub(super) fn happened(&self, id: u32, event: Event, out: &mut Outbox) {
+    /// Tells the application; `error` is what is wrong, if anything.
+    pub(super) fn happened(&self, id: u32, event: Event, error: &str, out: &mut Outbox) {
         let Some(torrent) = self.list.get(id) else { return };
         out.tell(Note::Happened(Box::new(Happened {
             event,
@@ -247,7 +247,7 @@ impl Remote {
             dir: torrent.dir.to_path_buf(),
             len: torrent.len,
             labels: torrent.own.as_ref().map_or(Vec::new(), |own| own.labels.clone()),
-            error: torrent.trouble.as_ref().map_or(String::new(), |trouble| trouble.text.clone()),
+            error: error.to_string(),
         })));
     }
 
@@ -298,7 +298,7 @@ impl Remote {
                 torrent.dir = to.unwrap_or_else(|| torrent.dir.clone());
                 if torrent.aside.take().is_some() && torrent.done_s == 0 {
                     (torrent.done_s, torrent.idle_since) = (done_s, now);
-                    self.happened(id, Event::Done, out);
+                    self.happened(id, Event::Done, "", out);
                 }
             }
             Err(error) => self.fail(id, error.text, now, out),
@@ -327,10 +327,7 @@ impl Remote {
             log::warn!("{}", error.text);
         }
         let Some(torrent) = self.list.remove(id, now) else { return };
-        let (shelf, name) = place(&torrent);
-        let job = out.new_job();
-        self.jobs.insert(job, Errand::Save(None));
-        out.job(Job::Unshelve { id: job, file: OnShelf { shelf, name } });
+        self.unshelve(&torrent, out);
         self.is_stale = true;
         // The disk does one after the other: what is added now is saved after this is gone.
         self.go_on_adding(now, out);

@@ -23,6 +23,7 @@ mod lists;
 mod page;
 mod queue;
 mod record;
+mod save;
 mod session;
 mod sessions;
 mod set;
@@ -41,7 +42,7 @@ pub use self::record::RECORD_LEN;
 pub use self::session::Session;
 use self::torrent::Torrent;
 use crate::base::{InfoHash, JobId, Span, Time};
-use crate::machine::{Command, Completion, Job, Note, OnShelf, Outbox, Ways};
+use crate::machine::{Command, Completion, Note, Outbox, Ways};
 use crate::wire::http::{Head, Reply, Request};
 use crate::wire::json::{self, Value};
 
@@ -53,8 +54,6 @@ const SESSION: &str = "session.json";
 const TORRENTS: &str = "torrents";
 /// Bytes of a call: the largest .torrent in base64, and what stands around it.
 const BODY_LEN: usize = crate::base::limits::TORRENT_LEN.div_ceil(3) * 4 + 64 * 1024;
-/// Records on their way to disk at once; the others follow.
-const SAVES_MAX: usize = 32;
 /// Calls waiting for their turn, each of its own connection.
 const CALLS_MAX: usize = 256;
 /// Between two looks at what is running, and where all rest.
@@ -99,6 +98,8 @@ pub struct Options {
 enum Errand {
     /// Nobody waits for it; what could not be saved is saved again with the next change.
     Save(Option<u32>),
+    /// The .torrent file of a new one is saved, before its record.
+    Kept(u32),
     /// A new torrent is saved: its caller is told.
     Added { id: u32, back: Back },
     /// A change is saved: its caller is told.
@@ -345,6 +346,7 @@ impl Remote {
                 Ok(()) => back.succeed(out),
                 Err(error) => back.fail(&format!("couldn't save: {}", error.text), out),
             },
+            (Errand::Kept(id), Completion::Shelved { result: Err(error), .. }) => self.on_unkept(id, error),
             (Errand::Added { id, back }, Completion::Shelved { result, .. }) => {
                 self.on_added(id, back, result, now, out);
             }
@@ -384,7 +386,7 @@ impl Remote {
             return;
         }
         self.phase = Phase::Saving;
-        self.look_at_all(machines, now, true);
+        self.look_at_all(machines, now, true, out);
         self.is_session_dirty = true;
         self.save_dirty(out);
     }
@@ -392,48 +394,6 @@ impl Remote {
     /// Everything is saved.
     pub fn is_stopped(&self) -> bool {
         self.phase == Phase::Saving && !self.jobs.values().any(|errand| matches!(errand, Errand::Save(_)))
-    }
-
-    /// Saves the records that are not as they should be.
-    fn save_dirty(&mut self, out: &mut Outbox) {
-        let dirty = self.list.iter().filter(|torrent| torrent.is_dirty && !torrent.is_new);
-        let under_way = self.jobs.values().filter(|errand| matches!(errand, Errand::Save(Some(_)))).count();
-        let room = if self.phase == Phase::Saving { usize::MAX } else { SAVES_MAX.saturating_sub(under_way) };
-        let ids: Vec<u32> = dirty.map(|torrent| torrent.id).take(room).collect();
-        for id in ids {
-            self.save(id, Errand::Save(Some(id)), out);
-        }
-        if std::mem::take(&mut self.is_session_dirty) {
-            let mut text = String::new();
-            let mut object = json::Writer::begin(&mut text);
-            self.session.remember(&mut object);
-            self.totals.remember(&mut object);
-            object.end();
-            self.shelve(SHELF, SESSION.to_string(), text.into_bytes(), Errand::Save(None), out);
-        }
-    }
-
-    /// Saves a torrent's record.
-    fn save(&mut self, id: u32, errand: Errand, out: &mut Outbox) {
-        let Some(torrent) = self.list.get_mut(id) else { return };
-        (torrent.is_dirty, torrent.is_unsaved) = (false, false);
-        let (name, bytes) = (record::file_name(torrent.info_hash), record::write(torrent));
-        self.shelve(SHELF, name, bytes, errand, out);
-    }
-
-    fn shelve(&mut self, shelf: &'static str, name: String, bytes: Vec<u8>, errand: Errand, out: &mut Outbox) {
-        let id = out.new_job();
-        self.jobs.insert(id, errand);
-        out.job(Job::Shelve { id, file: OnShelf { shelf, name }, bytes });
-    }
-
-    /// Reads a torrent's .torrent file.
-    fn recall(&mut self, info_hash: InfoHash, errand: Errand, out: &mut Outbox) -> JobId {
-        let id = out.new_job();
-        self.jobs.insert(id, errand);
-        let file = OnShelf { shelf: TORRENTS, name: format!("{info_hash}.torrent") };
-        out.job(Job::Recall { id, file, len_max: crate::base::limits::METADATA_LEN + 1024 * 1024 });
-        id
     }
 
     /// Seconds since 1970.

@@ -176,6 +176,8 @@ pub struct Torrent {
     pub is_new: bool,
     /// It runs only to be checked, and stops then.
     pub checks_once: bool,
+    /// Its disk is in trouble: it runs, and waits until that is over.
+    pub is_held_up: bool,
 }
 
 impl Torrent {
@@ -223,6 +225,7 @@ impl Torrent {
             is_unsaved: false,
             is_new: false,
             checks_once: false,
+            is_held_up: false,
         }
     }
 

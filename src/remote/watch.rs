@@ -6,7 +6,7 @@ use super::torrent::{Mode, Run};
 use super::{Errand, Phase, REST_TICK, Remote};
 use crate::base::text::size;
 use crate::base::{Span, Time};
-use crate::machine::{Activity, Job, Note, Outbox, RateLimits, Row};
+use crate::machine::{Activity, Event, Job, Note, Outbox, RateLimits, Row};
 use crate::wire::json::{self, Object, Writer};
 
 /// Sums over all torrents and runs of the program; the session's record has them.
@@ -57,7 +57,7 @@ impl Remote {
             self.totals.sessions += 1;
             self.is_session_dirty = true;
         }
-        self.look_at_all(machines, now, false);
+        self.look_at_all(machines, now, false, out);
         let is_slow_look = now.since(self.last_slow_look) >= REST_TICK;
         if is_slow_look {
             self.last_slow_look = now;
@@ -81,7 +81,13 @@ impl Remote {
     }
 
     /// Takes over what the machines say; `is_last`: they have ended.
-    pub(super) fn look_at_all(&mut self, machines: &mut dyn Machines, now: Time, is_last: bool) {
+    pub(super) fn look_at_all(
+        &mut self,
+        machines: &mut dyn Machines,
+        now: Time,
+        is_last: bool,
+        out: &mut Outbox,
+    ) {
         let passed_s = (now.since(self.last_tick).0 + 500_000) / 1_000_000;
         self.totals.active_s += passed_s;
         let mut running = Vec::new();
@@ -98,6 +104,7 @@ impl Remote {
                 row.have = machines.have(machine).map(std::sync::Arc::new);
             }
             self.take_row(id, &row, now);
+            self.tell_trouble(id, &row, out);
             let Some(torrent) = self.list.get_mut(id) else { continue };
             if row.peers > 0 || row.activity != Activity::Seeding {
                 torrent.lonely_since = now;
@@ -118,8 +125,8 @@ impl Remote {
         let is_known = match row.activity {
             Activity::Metadata { .. } | Activity::Opening | Activity::Reserving { .. } => false,
             Activity::Checking { .. } => false,
-            // It may have ended before it had looked at its files.
-            Activity::Stopped => row.have_bytes >= torrent.have_len,
+            // It may have ended before it had looked at its files, or wait for a disk to see them.
+            Activity::Stopped | Activity::Paused(_) => row.have_bytes >= torrent.have_len,
             _ => true,
         };
         let has_moved = row.downloaded_ever > torrent.downloaded || row.uploaded_ever > torrent.uploaded;
@@ -151,6 +158,21 @@ impl Remote {
             && have.len() == torrent.piece_count
         {
             torrent.have = (!have.is_full()).then(|| Box::new((**have).clone()));
+        }
+    }
+
+    /// Tells once of a torrent that its disk began to hold up.
+    fn tell_trouble(&mut self, id: u32, row: &Row, out: &mut Outbox) {
+        let Some(torrent) = self.list.get_mut(id) else { return };
+        let error = match &row.activity {
+            Activity::Paused(error) => Some(&error.text),
+            _ => None,
+        };
+        if std::mem::replace(&mut torrent.is_held_up, error.is_some()) {
+            return;
+        }
+        if let Some(text) = error {
+            self.happened(id, Event::Error, text, out);
         }
     }
 

@@ -117,6 +117,7 @@ impl Swarm {
             spec: Arc::new(spec),
             sequential: add.sequential,
             recheck: add.recheck,
+            had: add.had,
             prealloc: add.prealloc,
             limits: add.limits,
         };

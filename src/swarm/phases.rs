@@ -15,6 +15,9 @@ impl Torrent {
         self.store = Store::new(StoreId { torrent: self.id, epoch }, now);
         self.phase = Phase::Opening;
         let wanted = wanted_pieces(&self.spec);
+        if let Some(had) = &mut self.had {
+            *had = (*had).max(self.picker.progress().0);
+        }
         self.picker = Picker::new(self.metainfo.geometry, wanted, self.sequential, &mut out.rng);
         self.picker.set_pads(self.spec.layout.pads());
         self.picker.bound_active(out.download.total());
@@ -35,12 +38,26 @@ impl Torrent {
             }
         };
         self.remember_totals(opened.resume.as_ref());
+        if let Some(error) = self.vanished(&opened.lens) {
+            // Its disk may come back; to begin anew would fill another one.
+            return self.pause(error, true, now, out);
+        }
         if self.prealloc {
             self.phase = Phase::Reserving { done: 0, total: 0 };
             self.opened = Some(opened);
             return out.job(Job::Reserve { store: self.store.id });
         }
         self.check_existing(opened, now, out);
+    }
+
+    /// The trouble where something was here, and no byte of it is any more.
+    fn vanished(&self, lens: &[Option<u64>]) -> Option<DiskError> {
+        let is_left = lens.iter().flatten().any(|len| *len > 0);
+        if is_left || self.recheck || self.had.unwrap_or(0) == 0 {
+            return None;
+        }
+        let text = format!("nothing of it is in {} any more", self.spec.dir.display());
+        Some(DiskError { kind: DiskErrorKind::Missing, text })
     }
 
     /// Some of the room was reserved, or cannot be. A disk that is too small for all of it ends the torrent before

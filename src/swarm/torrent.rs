@@ -104,6 +104,8 @@ pub struct Torrent {
     pub knows_totals: bool,
     /// Look at all existing data.
     pub recheck: bool,
+    /// Verified bytes of earlier runs and openings, where it waits if nothing is left of them.
+    pub had: Option<u64>,
     /// Room is to be reserved before anything is downloaded.
     pub prealloc: bool,
     /// What the disk thread found, while room is reserved.
@@ -128,6 +130,7 @@ pub struct Setup {
     pub spec: Arc<StoreSpec>,
     pub sequential: bool,
     pub recheck: bool,
+    pub had: Option<u64>,
     pub has_dht: bool,
     /// It takes part in peer exchange.
     pub has_pex: bool,
@@ -166,6 +169,7 @@ impl Torrent {
             was_told_complete: false,
             knows_totals: false,
             recheck: setup.recheck,
+            had: setup.had,
             prealloc: setup.prealloc,
             opened: None,
             sequential: setup.sequential,

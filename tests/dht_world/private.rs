@@ -30,6 +30,7 @@ fn add(metainfo: &Arc<Metainfo>) -> AddTorrent {
         peers_max: 50,
         limits: Default::default(),
         recheck: false,
+        had: None,
     }
 }
 

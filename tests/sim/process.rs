@@ -58,6 +58,7 @@ impl World {
                 sequential: task.sequential,
                 peers_max: task.peers_max,
                 recheck: task.recheck,
+                had: None,
                 ways: Ways { pex: task.pex, ..Ways::default() },
                 limits: task.limits,
             };
