@@ -58,6 +58,7 @@ impl Scene {
             metainfo: scene.metainfo.clone(),
             dir: "/nowhere".into(),
             wanted: Vec::new(),
+            priorities: Vec::new(),
             peers: Vec::new(),
             trackers: Vec::new(),
             sequential: false,

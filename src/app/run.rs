@@ -243,6 +243,7 @@ pub fn add(torrent: TorrentId, item: Item, settings: &Settings) -> AddTorrent {
         metainfo,
         dir: item.dir,
         wanted: item.wanted,
+        priorities: Vec::new(),
         peers: settings.peers("peer").into_iter().chain(peers).collect(),
         trackers: settings.tiers("tracker"),
         announce_all: settings.switch("announce-all"),

@@ -36,6 +36,8 @@ pub enum Note {
     Asleep { row: Box<Row> },
     /// A torrent at rest to node to remote control: somebody wants something of it; a [`Note::Add`] wakes it.
     Wanted { torrent: TorrentId },
+    /// Remote control to node: other files of this torrent come first; as [`AddTorrent::priorities`].
+    Prioritize { torrent: TorrentId, priorities: Vec<i8> },
     /// Remote control to node: ask the trackers for peers as early as they allow.
     Reannounce { torrent: TorrentId },
     /// Node to remote control: nothing works on this torrent any more; how it stood at the end.
@@ -197,6 +199,8 @@ pub struct AddTorrent {
     pub dir: PathBuf,
     /// Per file of the metainfo; empty means all.
     pub wanted: Vec<bool>,
+    /// Which files come first, per file of the metainfo: 1 before 0 before -1. Empty: all are the same.
+    pub priorities: Vec<i8>,
     /// Peers from the command line (trusted whatever their reach); host names are looked up.
     pub peers: Vec<(String, u16)>,
     /// Tiers that replace the metainfo's own; empty means those.

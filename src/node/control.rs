@@ -131,7 +131,8 @@ impl Node {
 fn is_order(command: &Command) -> bool {
     let Command::Tell(note) = command else { return false };
     let is_about_one = matches!(note, Note::Add(_) | Note::Seek(_) | Note::Sleep(_) | Note::Rest { .. });
-    is_about_one || matches!(note, Note::Remove { .. } | Note::Reannounce { .. } | Note::Limit { .. })
+    let is_change = matches!(note, Note::Limit { .. } | Note::Prioritize { .. });
+    is_about_one || is_change || matches!(note, Note::Remove { .. } | Note::Reannounce { .. })
 }
 
 /// Whether the remote control listens to this.

@@ -67,6 +67,7 @@ mod tests {
             metainfo: Arc::new(crate::metainfo::parse::parse(&bytes).unwrap()),
             dir: "/nowhere".into(),
             wanted: Vec::new(),
+            priorities: Vec::new(),
             peers: vec![(PEER.into(), 6881), (PEER.into(), 6880 - number as u16)],
             trackers: Vec::new(),
             announce_all: false,

@@ -258,6 +258,9 @@ impl Node {
             Note::Sleep(sleep) => self.sleep(*sleep, now, out),
             Note::Rest { torrent } => self.rest(torrent, now, out),
             Note::Remove { torrent } => self.leave(torrent, now, out),
+            Note::Prioritize { torrent, priorities } => {
+                self.ask(torrent, now, out, |work, _| work.prioritize(&priorities));
+            }
             Note::Reannounce { torrent } => self.ask(torrent, now, out, |swarm, _| swarm.reannounce(now)),
             Note::Access(_) => self.with_server(now, out, |server, out| server.sites.tell(note, now, out)),
             _ => {}

@@ -205,6 +205,13 @@ impl Work {
         }
     }
 
+    /// Other files come first from now on.
+    pub fn prioritize(&mut self, priorities: &[i8]) {
+        if let Work::Swarm(swarm) = self {
+            swarm.prioritize(priorities);
+        }
+    }
+
     /// Download credits, upload credits and pool buffers that it holds.
     pub fn holdings(&self) -> (u32, u32, usize) {
         match self {

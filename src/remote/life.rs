@@ -159,6 +159,7 @@ impl Remote {
             torrent: machine,
             dir: torrent.place().to_path_buf(),
             wanted: torrent.wanted(&metainfo),
+            priorities: torrent.priorities(&metainfo),
             peers: Vec::new(),
             trackers: torrent.tiers.to_vec(),
             announce_all: self.options.announce_all,

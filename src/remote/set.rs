@@ -49,6 +49,7 @@ impl Remote {
         };
         let mut restart = is_other(&own, &before);
         let other_files = own.unwanted != before.unwanted;
+        let other_order = own.high != before.high || own.low != before.low;
         torrent.own = (own != Own::default()).then(|| Box::new(own));
         if let Some(dir) = location.filter(|dir| *dir != torrent.dir) {
             torrent.dir = dir;
@@ -70,6 +71,10 @@ impl Remote {
         self.is_stale = true;
         if let Some(machine) = machine {
             out.tell(Note::Limit { torrent: Some(machine), limits });
+            if let Some(metainfo) = metainfo.as_ref().filter(|_| other_order) {
+                let priorities = torrent.priorities(metainfo);
+                out.tell(Note::Prioritize { torrent: machine, priorities });
+            }
         }
         match metainfo {
             _ if !other_files => {}

@@ -263,6 +263,21 @@ impl Torrent {
         wanted
     }
 
+    /// Per file of the metainfo which come first; empty where all are the same.
+    pub fn priorities(&self, metainfo: &Metainfo) -> Vec<i8> {
+        let Some(own) = self.own.as_ref().filter(|own| !own.high.is_empty() || !own.low.is_empty()) else {
+            return Vec::new();
+        };
+        let places = places(metainfo);
+        let mut priorities = vec![0; metainfo.files.len()];
+        for (list, priority) in [(&own.high, 1), (&own.low, -1)] {
+            for place in list.iter().filter_map(|index| places.get(*index as usize)) {
+                priorities[*place] = priority;
+            }
+        }
+        priorities
+    }
+
     /// What somebody set for it, to be changed.
     pub fn own_mut(&mut self) -> &mut Own {
         self.own.get_or_insert_default()

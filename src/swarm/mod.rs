@@ -51,7 +51,7 @@ pub use self::metadata::{Handover, Seeker};
 use self::peer::{Fault, Has, Peer, Stage};
 use self::rates::Rates;
 pub use self::sleeper::Sleeper;
-use self::torrent::{Phase, Setup, Torrent};
+use self::torrent::{Phase, Setup, Torrent, piece_ranks};
 use crate::base::limits::{READ_BLOCKS, READ_LEN};
 use crate::base::{ConnId, InfoHash, PeerId, Pool, Time, TorrentId};
 use crate::machine::{AddTorrent, Closed, Completion, Input, Machine, Note, Outbox, RateLimits, StoreSpec, Ways};
@@ -116,6 +116,7 @@ impl Swarm {
             metainfo: add.metainfo,
             spec: Arc::new(spec),
             sequential: add.sequential,
+            priorities: add.priorities,
             recheck: add.recheck,
             had: add.had,
             prealloc: add.prealloc,
@@ -166,6 +167,12 @@ impl Swarm {
     /// Other limits from now on.
     pub fn set_limits(&mut self, limits: RateLimits) {
         self.torrent.rates = Rates::new(limits);
+    }
+
+    /// Other files come first from now on; what was asked for stays asked for.
+    pub fn prioritize(&mut self, priorities: &[i8]) {
+        self.torrent.ranks = piece_ranks(&self.torrent.spec, priorities);
+        self.torrent.picker.set_ranks(self.torrent.ranks.clone());
     }
 
     /// Its turn to take from what torrents share.

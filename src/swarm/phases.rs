@@ -20,6 +20,7 @@ impl Torrent {
         }
         self.picker = Picker::new(self.metainfo.geometry, wanted, self.sequential, &mut out.rng);
         self.picker.set_pads(self.spec.layout.pads());
+        self.picker.set_ranks(self.ranks.clone());
         self.picker.bound_active(out.download.total());
         out.job(Job::Open { store: self.store.id, spec: self.spec.clone() });
     }

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 pub use self::pick::Asker;
 pub use self::receive::Received;
 use super::active::{Active, Sender, Stage, ZEROS};
-use super::rarity::Rarity;
+use super::rarity::{Rank, Rarity};
 use crate::base::{Bitfield, Block, ConnId, Geometry, Piece};
 
 pub struct Picker {
@@ -51,6 +51,11 @@ impl Picker {
             free_total: 0,
             doomed_total: 0,
         }
+    }
+
+    /// What comes first: the ranks of all pieces; empty where all are normal.
+    pub fn set_ranks(&mut self, ranks: Vec<Rank>) {
+        self.rarity.set_ranks(ranks);
     }
 
     /// Blocks within these ranges of the torrent count as stored. In order, not overlapping.

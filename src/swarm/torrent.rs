@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use super::blame::Blame;
 use super::picker::Picker;
+use super::rarity::Rank;
 use super::rates::Rates;
 use super::store::Store;
 use crate::base::rate::Rate;
 use crate::base::{Bitfield, Block, ConnId, Filled, Piece, StoreId, Time, TorrentId};
 use crate::machine::{DiskError, DiskErrorKind, Job, Level, Note, Opened, Outbox, RateLimits, StoreSpec};
 use crate::metainfo::Metainfo;
-use crate::storage::{Partial, Resume};
+use crate::storage::{Partial, Place, Resume};
 
 /// Where the torrent stands.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -111,6 +112,8 @@ pub struct Torrent {
     /// What the disk thread found, while room is reserved.
     pub opened: Option<Opened>,
     pub sequential: bool,
+    /// Which pieces come first; empty where all are the same.
+    pub ranks: Vec<Rank>,
     /// The last checkpoint before the end is under way.
     pub is_last_save: bool,
     /// It may use our DHT node.
@@ -129,6 +132,8 @@ pub struct Setup {
     pub metainfo: Arc<Metainfo>,
     pub spec: Arc<StoreSpec>,
     pub sequential: bool,
+    /// Per file, as in [`crate::machine::AddTorrent::priorities`].
+    pub priorities: Vec<i8>,
     pub recheck: bool,
     pub had: Option<u64>,
     pub has_dht: bool,
@@ -147,10 +152,31 @@ pub fn wanted_pieces(spec: &StoreSpec) -> Bitfield {
     wanted
 }
 
+/// The rank of each piece: that of the most urgent wanted file with a byte in it. Empty where all are normal.
+pub fn piece_ranks(spec: &StoreSpec, priorities: &[i8]) -> Vec<Rank> {
+    if priorities.iter().all(|priority| *priority == 0) {
+        return Vec::new();
+    }
+    let layout = &spec.layout;
+    let rank = |piece: Piece| {
+        let files = layout.slices_of_piece(piece).filter_map(|slice| match slice.place {
+            Place::File(index) => priorities.get(index as usize),
+            Place::Part | Place::Pad => None,
+        });
+        match files.max() {
+            Some(1..) => Rank::High,
+            Some(..=-1) => Rank::Low,
+            Some(0) | None => Rank::Normal,
+        }
+    };
+    layout.geometry().pieces().map(rank).collect()
+}
+
 impl Torrent {
     /// Not opened yet; `open` begins.
     pub fn new(setup: Setup, now: Time, rng: &mut fastrand::Rng) -> Torrent {
         let wanted = wanted_pieces(&setup.spec);
+        let ranks = piece_ranks(&setup.spec, &setup.priorities);
         Torrent {
             id: setup.id,
             picker: Picker::new(setup.metainfo.geometry, wanted, setup.sequential, rng),
@@ -173,6 +199,7 @@ impl Torrent {
             prealloc: setup.prealloc,
             opened: None,
             sequential: setup.sequential,
+            ranks,
             is_last_save: false,
             has_dht: setup.has_dht,
             has_pex: setup.has_pex,

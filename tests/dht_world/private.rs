@@ -21,6 +21,7 @@ fn add(metainfo: &Arc<Metainfo>) -> AddTorrent {
         metainfo: Arc::clone(metainfo),
         dir: PathBuf::from("/nowhere"),
         wanted: Vec::new(),
+        priorities: Vec::new(),
         peers: Vec::new(),
         trackers: Vec::new(),
         announce_all: false,

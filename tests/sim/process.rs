@@ -51,6 +51,7 @@ impl World {
                 metainfo,
                 dir: dir_of(host),
                 wanted: task.wanted,
+                priorities: Vec::new(),
                 peers: task.peers,
                 trackers: task.trackers,
                 announce_all: task.announce_all,
