@@ -180,9 +180,9 @@ pub enum Job {
     ReadFile { id: JobId, path: PathBuf, len_max: usize },
     /// How much room there is where this folder is or will be; answered by [`Completion::Space`].
     Space { id: JobId, dir: PathBuf },
-    /// Moves a torrent's files to another download folder, within a file system or to another one. Those that are there
-    /// already stay. The torrent must be closed. Answered by [`Completion::Done`].
-    Move { id: JobId, spec: Arc<StoreSpec>, to: PathBuf },
+    /// Moves a torrent's files to another download folder, within a file system or to another one, or to other names.
+    /// Those that are there already stay. The torrent must be closed. Answered by [`Completion::Done`].
+    Move { id: JobId, spec: Arc<StoreSpec>, to: Arc<StoreSpec> },
     /// Removes a torrent's files, the folders that are empty then, and with `state` what was remembered of it. The
     /// torrent must be closed. Answered by [`Completion::Done`].
     Erase { id: JobId, info_hash: InfoHash, data: Option<Arc<StoreSpec>>, state: bool },

@@ -1,8 +1,7 @@
-//! Moves a torrent's files to another folder: renamed where that is possible, else copied, made durable, and removed.
+//! Moves a torrent's files to another folder or to other names: renamed where that is possible, else copied, made durable, and removed.
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 
 use nix::errno::Errno;
@@ -17,9 +16,8 @@ use crate::machine::{DiskError, StoreSpec};
 ///
 /// # Errors
 /// The first file that could not be moved; those before it are at their new place.
-pub fn relocate(spec: Arc<StoreSpec>, to: &Path) -> Result<(), DiskError> {
-    let target = StoreSpec { info_hash: spec.info_hash, dir: to.to_path_buf(), layout: spec.layout.clone() };
-    let (from, to) = (Folder::new(spec, Default::default()), Folder::new(Arc::new(target), Default::default()));
+pub fn relocate(from: Arc<StoreSpec>, to: Arc<StoreSpec>) -> Result<(), DiskError> {
+    let (from, to) = (Folder::new(from, Default::default()), Folder::new(to, Default::default()));
     for (key, _) in from.layout().files().iter().enumerate().filter(|(_, file)| !file.pad) {
         move_one(&from, &to, key as Key).map_err(Trouble::into_error)?;
     }
@@ -28,8 +26,9 @@ pub fn relocate(spec: Arc<StoreSpec>, to: &Path) -> Result<(), DiskError> {
 }
 
 fn move_one(from: &Folder, to: &Folder, key: Key) -> Result<(), Trouble> {
-    let Some(file) = from.layout().files().get(key as usize) else { return Ok(()) };
-    if from.stamp(key)?.is_none() {
+    let files = (from.layout().files().get(key as usize), to.layout().files().get(key as usize));
+    let (Some(file), Some(renamed)) = files else { return Ok(()) };
+    if (from.stamp(key)?.is_none()) || from.path_of(key) == to.path_of(key) {
         return Ok(());
     }
     if to.stamp(key)?.is_some() {
@@ -38,8 +37,8 @@ fn move_one(from: &Folder, to: &Folder, key: Key) -> Result<(), Trouble> {
     }
     let rename = || -> io::Result<()> {
         let (old, name) = from.walk_to_folder(&file.path, false)?;
-        let (new, _) = to.walk_to_folder(&file.path, true)?;
-        Ok(again(|| renameat(&old, name, &new, name))?)
+        let (new, new_name) = to.walk_to_folder(&renamed.path, true)?;
+        Ok(again(|| renameat(&old, name, &new, new_name))?)
     };
     match rename() {
         Ok(()) => Ok(()),
@@ -65,7 +64,10 @@ fn copy(from: &Folder, to: &Folder, key: Key) -> Result<(), Trouble> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::metainfo::Metainfo;
     use crate::metainfo::parse::parse;
     use crate::storage::Layout;
 
@@ -80,13 +82,22 @@ mod tests {
         std::fs::write(old.join("t/a/b"), "abc").unwrap();
         let layout = Layout::new(&metainfo, &[]);
         let spec = Arc::new(StoreSpec { info_hash: metainfo.info_hash, dir: old.clone(), layout });
-        relocate(spec.clone(), &new).unwrap();
+        let target = |metainfo: &Metainfo, dir: &Path| {
+            let layout = Layout::new(metainfo, &[]);
+            Arc::new(StoreSpec { info_hash: metainfo.info_hash, dir: dir.to_path_buf(), layout })
+        };
+        relocate(spec.clone(), target(&metainfo, &new)).unwrap();
         assert_eq!(std::fs::read(new.join("t/a/b")).unwrap(), b"abc");
         assert!(!old.join("t").exists(), "empty folders go");
-        relocate(spec.clone(), &new).unwrap();
+        relocate(spec.clone(), target(&metainfo, &new)).unwrap();
         std::fs::create_dir_all(old.join("t/a")).unwrap();
         std::fs::write(old.join("t/a/b"), "xyz").unwrap();
-        assert!(relocate(spec, &new).unwrap_err().text.contains("is there already"));
+        assert!(relocate(spec, target(&metainfo, &new)).unwrap_err().text.contains("is there already"));
         assert_eq!(std::fs::read(new.join("t/a/b")).unwrap(), b"abc");
+        let mut renamed = metainfo.clone();
+        crate::metainfo::rename::rename(&mut renamed, "t/a", "z").unwrap();
+        relocate(target(&metainfo, &new), target(&renamed, &new)).unwrap();
+        assert_eq!(std::fs::read(new.join("t/z/b")).unwrap(), b"abc");
+        assert!(!new.join("t/a").exists(), "empty folders go");
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -82,9 +81,9 @@ impl Workers {
     }
 
     /// Files move on a thread of their own: to another disk it takes long, and others want theirs.
-    fn relocate(&self, id: JobId, spec: Arc<StoreSpec>, to: PathBuf) {
+    fn relocate(&self, id: JobId, spec: Arc<StoreSpec>, to: Arc<StoreSpec>) {
         let mail = self.mail.clone();
-        let work = move || mail.post(Completion::Done { id, result: relocate(spec, &to) });
+        let work = move || mail.post(Completion::Done { id, result: relocate(spec, to) });
         let started = std::thread::Builder::new().name("move".into()).stack_size(STACK_LEN).spawn(work);
         if let Err(error) = started {
             let text = format!("no thread to be had: {error}");

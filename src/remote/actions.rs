@@ -20,6 +20,7 @@ impl Remote {
             "torrent-verify" => ids.iter().for_each(|id| self.verify(*id, now)),
             "torrent-reannounce" => self.reannounce(&ids, out),
             "torrent-remove" => return self.torrent_remove(call, &ids, now, out),
+            "torrent-rename-path" => return self.rename_path(call, now, out),
             "torrent-set-location" => return self.set_location(call, &ids, now, out),
             "queue-move-top" => self.move_in_queue(&ids, Place::Top),
             "queue-move-up" => self.move_in_queue(&ids, Place::Up),

@@ -9,6 +9,7 @@ use super::torrent::{Mode, Torrent};
 use super::{Errand, Remote};
 use crate::base::{InfoHash, JobId, Time};
 use crate::machine::{DiskError, Outbox};
+use crate::metainfo::rename::rename;
 use crate::metainfo::{Metainfo, magnet, parse};
 use crate::wire::json::{self, Writer, number, quote, write_list};
 
@@ -180,16 +181,23 @@ impl Remote {
         let Some(listing) = self.listings.iter_mut().find(|listing| listing.waits == Some(job)) else { return };
         listing.waits = None;
         let torrent = listing.ids.get(listing.next).and_then(|id| self.list.get(*id));
-        let Some(info_hash) = torrent.map(|torrent| torrent.info_hash) else { return };
-        let metainfo = result.ok().and_then(|bytes| read_torrent(&bytes, info_hash)).map(Arc::new);
-        listing.read = Some(Read { info_hash, metainfo });
+        let Some(torrent) = torrent else { return };
+        let metainfo = result.ok().and_then(|bytes| read_torrent(&bytes, torrent)).map(Arc::new);
+        listing.read = Some(Read { info_hash: torrent.info_hash, metainfo });
     }
 }
 
-/// A .torrent file that was kept.
-pub fn read_torrent(bytes: &[u8], info_hash: InfoHash) -> Option<Metainfo> {
+/// A .torrent file that was kept, with the names that its files have here.
+pub fn read_torrent(bytes: &[u8], torrent: &Torrent) -> Option<Metainfo> {
+    let info_hash = torrent.info_hash;
     let parsed = parse::parse(bytes).ok().filter(|metainfo| metainfo.info_hash == info_hash);
-    parsed.or_else(|| magnet::read_kept(bytes, info_hash))
+    let mut metainfo = parsed.or_else(|| magnet::read_kept(bytes, info_hash))?;
+    for (path, name) in torrent.renames() {
+        if let Err(refused) = rename(&mut metainfo, path, name) {
+            log::warn!("{}: {path} is not renamed to {name}: {}", torrent.name, refused.text());
+        }
+    }
+    Some(metainfo)
 }
 
 /// What writing one torrent needs of an answer.

@@ -9,10 +9,12 @@ use super::torrent::{Own, Run, Torrent, Trouble};
 use super::{Errand, Remote};
 use crate::base::{Span, Time, TorrentId};
 use crate::machine::{
-    AddTorrent, DiskError, Event, Happened, Job, Note, Outbox, RateLimits, Row, SeekTorrent, Sleep, StoreSpec,
+    AddTorrent, DiskError, DiskErrorKind, Event, Happened, Job, Note, Outbox, RateLimits, Row, SeekTorrent, Sleep,
+    StoreSpec,
 };
 use crate::metainfo::Metainfo;
 use crate::metainfo::magnet::Magnet;
+use crate::metainfo::rename::rename;
 use crate::storage::Layout;
 
 /// Between the first announces of two torrents that begin at rest.
@@ -130,7 +132,7 @@ impl Remote {
             return;
         }
         let read = result.map_err(|error| error.text).and_then(|bytes| {
-            read_torrent(&bytes, torrent.info_hash).ok_or_else(|| "its .torrent file is damaged".to_string())
+            read_torrent(&bytes, torrent).ok_or_else(|| "its .torrent file is damaged".to_string())
         });
         match read {
             Ok(metainfo) => {
@@ -261,7 +263,7 @@ impl Remote {
                 self.set_run(id, Run::Reading(job));
             }
             Some(_) => self.erase(id, None, out),
-            None if torrent.plans.moving.is_some() && torrent.has_metainfo() => {
+            None if torrent.plans.changes_files() && torrent.has_metainfo() => {
                 let job = self.recall(torrent.info_hash, Errand::Leaving(id), out);
                 self.set_run(id, Run::Reading(job));
             }
@@ -269,27 +271,40 @@ impl Remote {
         }
     }
 
-    /// The .torrent file was read of one whose data moves.
+    /// The .torrent file was read of one whose data moves, or of which something gets another name.
     pub(super) fn relocate(&mut self, id: u32, bytes: Option<Vec<u8>>, now: Time, out: &mut Outbox) {
         let Some(torrent) = self.list.get_mut(id) else { return };
         torrent.run = Run::Rest;
         let info_hash = torrent.info_hash;
-        let metainfo = bytes.and_then(|bytes| read_torrent(&bytes, info_hash));
-        let Some((to, metainfo)) = torrent.plans.moving.clone().zip(metainfo) else {
-            torrent.plans.moving = None;
+        let Some(mut metainfo) = bytes.and_then(|bytes| read_torrent(&bytes, torrent)) else {
+            (torrent.plans.moving, torrent.plans.renaming) = (None, None);
             return self.fail(id, "its .torrent file is damaged, so its data cannot be moved".into(), now, out);
         };
-        let layout = Layout::new(&metainfo, &[]);
-        let spec = Arc::new(StoreSpec { info_hash, dir: torrent.place().to_path_buf(), layout });
+        let dir = torrent.place().to_path_buf();
+        let to = torrent.plans.moving.as_ref().map_or_else(|| dir.clone(), |to| to.to_path_buf());
+        let spec = Arc::new(StoreSpec { info_hash, dir, layout: Layout::new(&metainfo, &[]) });
+        // One of both at a time: what is at its new place would not be found by its old name.
+        if let Some((path, name)) = torrent.plans.renaming.as_deref().filter(|_| torrent.plans.moving.is_none())
+            && let Err(refused) = rename(&mut metainfo, path, name)
+        {
+            let kind = DiskErrorKind::Other;
+            self.on_renamed(id, &Err(DiskError { kind, text: refused.text().into() }), now, out);
+            return;
+        }
+        let to = Arc::new(StoreSpec { info_hash, dir: to, layout: Layout::new(&metainfo, &[]) });
         let job = out.new_job();
         torrent.run = Run::Reading(job);
         self.jobs.insert(job, Errand::Moved(id));
-        out.job(Job::Move { id: job, spec, to: to.to_path_buf() });
+        out.job(Job::Move { id: job, spec, to });
     }
 
     /// Its data has moved, or could not.
     pub(super) fn on_moved(&mut self, id: u32, result: Result<(), DiskError>, now: Time, out: &mut Outbox) {
         let done_s = self.wall_s(now);
+        let moves = self.list.get(id).is_some_and(|torrent| torrent.plans.moving.is_some());
+        if !moves && self.on_renamed(id, &result, now, out) {
+            return self.remove_if_doomed(id, out);
+        }
         let Some(torrent) = self.list.get_mut(id) else { return };
         (torrent.run, torrent.is_dirty, torrent.changed) = (Run::Rest, true, now);
         let to = torrent.plans.moving.take();
@@ -311,7 +326,7 @@ impl Remote {
     pub(super) fn erase(&mut self, id: u32, bytes: Option<Vec<u8>>, out: &mut Outbox) {
         let Some(torrent) = self.list.get_mut(id) else { return };
         let info_hash = torrent.info_hash;
-        let metainfo = bytes.and_then(|bytes| read_torrent(&bytes, info_hash));
+        let metainfo = bytes.and_then(|bytes| read_torrent(&bytes, torrent));
         let spec = metainfo.map(|metainfo| {
             let layout = Layout::new(&metainfo, &[]);
             Arc::new(StoreSpec { info_hash, dir: torrent.place().to_path_buf(), layout })
@@ -327,6 +342,9 @@ impl Remote {
         if let Err(error) = result {
             log::warn!("{}", error.text);
         }
+        if let Some(back) = self.renamers.remove(&id) {
+            back.fail("the torrent was removed", out);
+        }
         let Some(torrent) = self.list.remove(id, now) else { return };
         self.unshelve(&torrent, out);
         self.is_stale = true;
@@ -338,6 +356,6 @@ impl Remote {
 /// Whether it should run as far as it goes.
 pub fn wants_to_run(torrent: &Torrent) -> bool {
     let plans = &torrent.plans;
-    let is_free = plans.removal.is_none() && plans.moving.is_none() && !plans.restart;
+    let is_free = plans.removal.is_none() && !plans.changes_files() && !plans.restart;
     torrent.is_started && torrent.has_turn && is_free && !torrent.is_new
 }

@@ -23,6 +23,7 @@ mod lists;
 mod page;
 mod queue;
 mod record;
+mod rename;
 mod save;
 mod session;
 mod sessions;
@@ -118,6 +119,8 @@ enum Errand {
     Leaving(u32),
     /// The data of one that moves.
     Moved(u32),
+    /// The .torrent file of one of which something is to be renamed.
+    Rename(Box<rename::Renaming>),
     /// A .torrent file from the web or the disk.
     Source(Box<add::Adding>),
     /// Room on disk, for a caller.
@@ -147,6 +150,8 @@ pub struct Remote {
     listings: VecDeque<Listing>,
     jobs: BTreeMap<JobId, Errand>,
     postponed: Vec<add::Postponed>,
+    /// Callers that wait until something has its new name, by torrent.
+    renamers: BTreeMap<u32, Back>,
     /// Torrents that shall begin, in this order.
     to_begin: VecDeque<u32>,
     /// Who may run has to be thought over.
@@ -188,6 +193,7 @@ impl Remote {
             listings: VecDeque::new(),
             jobs: BTreeMap::new(),
             postponed: Vec::new(),
+            renamers: BTreeMap::new(),
             to_begin: VecDeque::new(),
             is_stale: true,
             is_session_dirty: false,
@@ -356,6 +362,9 @@ impl Remote {
             (Errand::Doomed(id), Completion::Recalled { result, .. }) => self.erase(id, result.ok(), out),
             (Errand::Leaving(id), Completion::Recalled { result, .. }) => self.relocate(id, result.ok(), now, out),
             (Errand::Moved(id), Completion::Done { result, .. }) => self.on_moved(id, result, now, out),
+            (Errand::Rename(renaming), Completion::Recalled { result, .. }) => {
+                self.on_rename(*renaming, result, out);
+            }
             (Errand::Erase(id), Completion::Done { result, .. }) => self.on_erased(id, result, now, out),
             (Errand::Save(_), _) => self.save_dirty(out),
             (Errand::Source(adding), completion) => self.on_source(*adding, completion, now, out),

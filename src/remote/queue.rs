@@ -35,7 +35,7 @@ impl Remote {
                 *room -= 1;
             }
             match torrent.run {
-                Run::Rest if torrent.plans.removal.is_some() || torrent.plans.moving.is_some() => {
+                Run::Rest if torrent.plans.removal.is_some() || torrent.plans.changes_files() => {
                     self.remove_if_doomed(id, out)
                 }
                 Run::Rest if wants_to_run(torrent) => self.to_begin.push_back(id),

@@ -35,6 +35,9 @@ pub fn write(torrent: &Torrent) -> Vec<u8> {
     if let Some(to) = &torrent.plans.moving {
         object.text("moving", &to.to_string_lossy());
     }
+    if let Some(renaming) = &torrent.plans.renaming {
+        write_rename(renaming, object.key("renaming"));
+    }
     if let Some(link) = &torrent.link {
         object.text("link", link);
     }
@@ -111,7 +114,19 @@ fn write_own(own: &Own, to: &mut String) {
         json::write_list(list, object.key(key), json::number);
     }
     object.text("group", &own.group);
+    if !own.renames.is_empty() {
+        json::write_list(&own.renames, object.key("renames"), write_rename);
+    }
     object.end();
+}
+
+fn write_rename((path, name): &(String, String), to: &mut String) {
+    json::write_list([path, name], to, |text, to| json::quote(text, to));
+}
+
+fn read_rename(value: &Value) -> Option<(String, String)> {
+    let [path, name] = json::list(value)? else { return None };
+    Some((json::text(path)?.to_string(), json::text(name)?.to_string()))
 }
 
 /// Reads a record into a torrent at rest, numbered `id`. None where it is none.
@@ -151,6 +166,7 @@ pub fn read(id: u32, info_hash: InfoHash, bytes: &[u8], list: &mut List) -> Opti
     torrent.plans.removal = is("removed").unwrap_or(false).then(|| is("removed_data").unwrap_or(false));
     torrent.aside = text("aside").filter(|aside| is_folder(aside)).map(|aside| list.dir(Path::new(aside)));
     torrent.plans.moving = text("moving").filter(|to| is_folder(to)).map(|to| list.dir(Path::new(to)));
+    torrent.plans.renaming = record.get("renaming").and_then(read_rename).map(Box::new);
     let trouble = text("trouble").map(|text| Trouble { kind: 3, text: text.into() });
     torrent.trouble = trouble.map(Box::new);
     let have = text("have").and_then(base64_decode);
@@ -195,6 +211,7 @@ fn read_own(object: &Object) -> Own {
         high: indexes("high"),
         low: indexes("low"),
         group: object.get("group").and_then(json::text).unwrap_or_default().to_string(),
+        renames: list("renames").iter().filter_map(read_rename).collect(),
     }
 }
 
@@ -215,8 +232,10 @@ mod tests {
         have.set_index(6);
         torrent.have = Some(Box::new(have));
         torrent.trouble = Some(Box::new(Trouble { kind: 3, text: "gone".into() }));
+        torrent.plans.renaming = Some(Box::new(("n/b".into(), "c \"d\"".into())));
         let own = torrent.own_mut();
         own.labels = vec!["tv, hd".into()];
+        own.renames = vec![("n/a".into(), "b".into())];
         (own.unwanted, own.ratio, own.idle) = (vec![1, 2], (1.25, Mode::Own), (5, Mode::Unlimited));
         torrent
     }

@@ -88,7 +88,7 @@ impl Remote {
     /// The .torrent file was read of one of which other files are wanted now.
     pub(super) fn on_chosen(&mut self, id: u32, result: Result<Vec<u8>, DiskError>) {
         let Some(torrent) = self.list.get_mut(id) else { return };
-        let metainfo = result.ok().and_then(|bytes| read_torrent(&bytes, torrent.info_hash));
+        let metainfo = result.ok().and_then(|bytes| read_torrent(&bytes, torrent));
         if let Some(metainfo) = metainfo {
             torrent.choose(&metainfo);
             torrent.is_dirty = true;

@@ -81,6 +81,8 @@ pub struct Own {
     pub high: Vec<u32>,
     pub low: Vec<u32>,
     pub group: String,
+    /// What has other names here than the metainfo says: paths, and the names that were given to them one after the other.
+    pub renames: Vec<(String, String)>,
 }
 
 impl Default for Own {
@@ -99,6 +101,7 @@ impl Default for Own {
             high: Vec::new(),
             low: Vec::new(),
             group: String::new(),
+            renames: Vec::new(),
         }
     }
 }
@@ -114,6 +117,15 @@ pub struct Plans {
     pub recheck: bool,
     /// Its files move there.
     pub moving: Option<Arc<Path>>,
+    /// What is at this path gets this name.
+    pub renaming: Option<Box<(String, String)>>,
+}
+
+impl Plans {
+    /// Files move or get other names.
+    pub fn changes_files(&self) -> bool {
+        self.moving.is_some() || self.renaming.is_some()
+    }
 }
 
 /// A torrent. Lengths in bytes, moments in seconds since 1970 (0: never), times in seconds.

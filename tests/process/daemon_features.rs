@@ -172,3 +172,39 @@ fn a_slow_disk_does_not_hold_answers_up() {
         running.wait().expect(0);
     }
 }
+
+#[test]
+fn files_folders_and_torrents_get_other_names() {
+    let home = Home::new();
+    home.write("src/album/one.bin", &payload(100_000, 7));
+    home.write("src/album/two.bin", &payload(50_000, 8));
+    let mut daemon = Daemon::start(&home, &[]);
+    home.run(&["add", &home.text("src/album"), "--rpc", &daemon.at()]).expect(0);
+    let fields = "\"name\",\"status\",\"percentDone\",\"doneDate\",\"files\",\"error\"";
+    daemon.wait_for("complete", fields, |torrents| number(&torrents[0], "doneDate") > 0.0);
+    let mut rename = |path: &str, name: &str| {
+        let arguments = format!("{{\"ids\":[1],\"path\":\"{path}\",\"name\":\"{name}\"}}");
+        miniserde::json::to_string(&daemon.call("torrent-rename-path", &arguments))
+    };
+    let answer = rename("album/one.bin", "first.bin");
+    assert!(answer.contains("\"id\":1,\"name\":\"first.bin\",\"path\":\"album/one.bin\""), "{answer}");
+    assert!(home.path("src/album/first.bin").exists() && !home.path("src/album/one.bin").exists());
+    assert!(rename("album", "Album of ours").contains("\"result\":\"success\""));
+    assert!(home.path("src/Album of ours/first.bin").exists() && !home.path("src/album").exists());
+    for (path, name) in [("album/one.bin", "x"), ("Album of ours/first.bin", "TWO.bin"), ("Album of ours", "../x")] {
+        assert!(!rename(path, name).contains("success"), "{path} {name}");
+    }
+    for _ in 0..2 {
+        let is_shared =
+            |torrents: &[Object]| number(&torrents[0], "status") == 6.0 && number(&torrents[0], "percentDone") == 1.0;
+        let torrents = daemon.wait_for("shared", fields, is_shared);
+        assert_eq!((text(&torrents[0], "name"), number(&torrents[0], "error")), ("Album of ours", 0.0));
+        let files = miniserde::json::to_string(&torrents[0]);
+        assert!(files.contains("\"Album of ours/first.bin\"") && files.contains("\"Album of ours/two.bin\""), "{files}");
+        daemon.end();
+        daemon = Daemon::start(&home, &[]);
+    }
+    home.run(&["remove", "1", "--delete-data", "--rpc", &daemon.at()]).expect(0);
+    wait_until("deleted", || !home.path("src/Album of ours").exists());
+    daemon.end();
+}
