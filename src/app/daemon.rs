@@ -12,6 +12,7 @@ use super::json::Object;
 use super::notify::{self, Notify};
 use super::run::{self, identity, ways};
 use super::settings::{Environment, Origin, Settings, shown};
+use super::blocklist::{self, Blocklist};
 use super::{bans, dht, discovery, portmap, values, watch_dir};
 use crate::base::address::{Reach, reach};
 use crate::base::limits;
@@ -77,7 +78,8 @@ pub fn run(
     ));
     let reactor = Reactor::new(options).map_err(|e| Failure::new(Exit::Other, e.to_string()))?;
     join.into_iter().for_each(|join| _ = reactor.handle().note(join));
-    watch_signals(reactor.handle(), reload)?;
+    let blocklist = Blocklist::start(blocklist::source(settings)?, &state_dir, reactor.handle());
+    watch_signals(reactor.handle(), reload, blocklist.clone())?;
     tell_ports(&reactor, settings, count, console);
     if let Some(dir) = settings.path("watch-dir")? {
         watch_dir::start(dir, reactor.handle());
@@ -91,6 +93,10 @@ pub fn run(
     let ended = reactor.run(&mut node, &mut |note| match note {
         Note::Pong => {
             manager("WATCHDOG=1");
+            Next::Go
+        }
+        Note::UpdateBlocklist => {
+            blocklist.again();
             Next::Go
         }
         note => hear(note, &hooks, settings, console),
@@ -164,6 +170,7 @@ fn restored(settings: &Settings, state_dir: &Path) -> Result<Remote, Failure> {
         spares_lan: settings.switch("no-lan-limit"),
         min_free: settings.size("min-free").unwrap_or(0),
         seed_time_s: settings.time("seed-time").map_or(0, |time| time.0 / 1_000_000),
+        blocklist: settings.text("blocklist").unwrap_or_default().to_string(),
     });
     let each = Shelf::of(state_dir, remote::SHELF).each(RECORD_LEN, |file| {
         if !remote.restore(file.name, file.head) {
@@ -244,6 +251,9 @@ fn given(settings: &Settings) -> Result<Vec<(&'static str, Value)>, Failure> {
     if is_said("max-peers") {
         given.push(("peer-limit-per-torrent", count(settings.count("max-peers").unwrap_or(100))));
     }
+    if is_said("blocklist") {
+        given.push(("blocklist-enabled", Value::Bool(true)));
+    }
     given.push(("peer-limit-global", count(settings.count("max-connections").unwrap_or(200))));
     Ok(given)
 }
@@ -307,14 +317,22 @@ pub fn word(event: Event) -> &'static str {
 fn watch_signals(
     handle: Handle,
     reload: impl Fn() -> Result<Settings, Failure> + Send + Sync + 'static,
+    blocklist: Blocklist,
 ) -> Result<(), Failure> {
     let is_ending = Arc::new(AtomicBool::new(false));
+    let read = move || {
+        let settings = reload()?;
+        Ok((given(&settings)?, blocklist::source(&settings)?))
+    };
     let on_signal = move |signal: Signal| match signal {
-        Signal::HangUp => match reload().and_then(|settings| given(&settings)) {
-            Ok(given) => match handle.note(Note::Given(given)) {
-                true => log::info!("the settings were read again"),
-                false => log::warn!("the settings were read again, but nobody listens"),
-            },
+        Signal::HangUp => match read() {
+            Ok((given, source)) => {
+                blocklist.read_from(source);
+                match handle.note(Note::Given(given)) {
+                    true => log::info!("the settings were read again"),
+                    false => log::warn!("the settings were read again, but nobody listens"),
+                }
+            }
             Err(failure) => log::warn!("{}; what was read before still counts", failure.text),
         },
         Signal::Interrupt | Signal::Terminate => {

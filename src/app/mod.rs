@@ -4,6 +4,7 @@ pub mod args;
 pub mod argv;
 mod ask;
 mod bans;
+mod blocklist;
 pub mod chat;
 pub mod config;
 #[cfg(feature = "create")]

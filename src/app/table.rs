@@ -225,6 +225,7 @@ pub const SETTINGS: &[Setting] = &[
     row("on-add", None, Kind::Text, "", "a command"),
     row("on-error", None, Kind::Text, "", "a command"),
     row("incomplete-dir", None, Kind::Text, "", "a folder"),
+    row("blocklist", None, Kind::Text, "", "a file or a URL"),
     row("watch-dir", None, Kind::Text, "", "a folder"),
     row("paused", None, Kind::Switch, "false", ""),
     row("label", None, Kind::Names, "", "a word"),

@@ -3,6 +3,7 @@
 pub mod access;
 pub mod address;
 pub mod bitfield;
+pub mod blocked;
 pub mod crc32c;
 pub mod credits;
 pub mod geometry;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::{ChatAsk, ChatNews, DiskError, Mapped, Own};
 use crate::base::access::Access;
 use crate::base::address::Reach;
+use crate::base::blocked::Blocked;
 use crate::base::{Bitfield, ConnId, InfoHash, Span, Time, TorrentId};
 use crate::metainfo::Metainfo;
 use crate::wire::json::Value;
@@ -46,6 +47,12 @@ pub enum Note {
     Given(Vec<(&'static str, Value)>),
     /// Application to remote control: a .torrent file or a link that somebody put into the watched folder.
     Bring { bytes: Vec<u8> },
+    /// Application to node: whom nobody here is to deal with, or why that is not known.
+    Blocklist(Result<Arc<Blocked>, String>),
+    /// Remote control to node: stay away from who is on the blocklist, or do not any more.
+    UseBlocklist { is_on: bool },
+    /// Remote control to application: read the blocklist again; told by [`Note::Blocklist`].
+    UpdateBlocklist,
     /// Application to node: are you there? Answered by [`Note::Pong`].
     Ping,
     /// Node to application: the loop goes round.

@@ -16,6 +16,8 @@ impl Node {
                 self.hand_port_map(now, Input::Datagram { from, bytes }, out)
             }
             Some(_) if udp_tracker::is_question(bytes) => self.asked_by_datagram(from, bytes, now, out),
+            // Trackers are asked by name, whoever they are; nodes of the DHT are strangers.
+            Some(b'd') if out.bans.is_blocked(from.ip()) => {}
             // The DHT's dictionaries.
             Some(b'd') => {
                 let from = SocketAddr::new(from.ip(), from.port());

@@ -3,6 +3,7 @@
 
 pub mod bans;
 mod begin;
+mod blocklist;
 mod control;
 mod datagrams;
 mod deal;
@@ -27,6 +28,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use self::bans::BanKeeper;
+use self::blocklist::Blocklist;
 pub use self::front::FrontOptions;
 use self::greetings::Greetings;
 use self::lobby::Lobby;
@@ -83,6 +85,7 @@ pub struct Node {
     /// What earlier runs left, until the driver lends the list.
     remembered: Option<Bans>,
     bans: BanKeeper,
+    blocklist: Blocklist,
     watch: Option<(Span, Time)>,
     /// Torrents that were told to end, and when they are looked at again.
     leaving: BTreeMap<TorrentId, Time>,
@@ -117,6 +120,7 @@ impl Node {
             deadline_of: BTreeMap::new(),
             remembered: None,
             bans: BanKeeper::default(),
+            blocklist: Blocklist::default(),
             watch: None,
             leaving: BTreeMap::new(),
             resting: BTreeSet::new(),
@@ -254,6 +258,8 @@ impl Node {
             Note::Listening { port } => self.listening(port, now, out),
             Note::Ask(_) => self.hand_member(now, Input::Note(note), out),
             Note::Ping => out.tell(Note::Pong),
+            Note::Blocklist(read) => self.take_blocklist(read, now, out),
+            Note::UseBlocklist { is_on } => self.use_blocklist(is_on, now, out),
             Note::Given(_) | Note::Bring { .. } => self.tell_remote(&note, now, out),
             Note::Sleep(sleep) => self.sleep(*sleep, now, out),
             Note::Rest { torrent } => self.rest(torrent, now, out),

@@ -27,7 +27,7 @@ impl Remote {
             "queue-move-down" => self.move_in_queue(&ids, Place::Down),
             "queue-move-bottom" => self.move_in_queue(&ids, Place::Bottom),
             "port-test" => return back.tell(out, |object| object.plain("port-is-open", self.is_port_open)),
-            "blocklist-update" => return back.tell(out, |object| object.plain("blocklist-size", 0)),
+            "blocklist-update" => return self.update_blocklist(back, out),
             "group-get" => return back.tell(out, |object| object.key("group").push_str("[]")),
             "group-set" => {}
             _ => return back.fail(UNKNOWN, out),

@@ -92,6 +92,8 @@ pub struct Options {
     pub min_free: u64,
     /// Seconds that a complete torrent is shared, at most; 0: any number.
     pub seed_time_s: u64,
+    /// Where the blocklist comes from; empty: there is none.
+    pub blocklist: String,
 }
 
 /// What a job was started for.
@@ -168,6 +170,9 @@ pub struct Remote {
     was_slow_time: Option<bool>,
     /// The limits that the loop was last told.
     told_limits: Option<(u64, u64)>,
+    /// Ranges of the blocklist, and those who wait for it to be read.
+    blocked_count: usize,
+    blocklist_waits: Vec<Back>,
     port: u16,
     /// At the gateway, for everybody.
     is_port_open: bool,
@@ -203,6 +208,8 @@ impl Remote {
             looked_for_room: Time::ZERO,
             was_slow_time: None,
             told_limits: None,
+            blocked_count: 0,
+            blocklist_waits: Vec::new(),
             port: 0,
             is_port_open: false,
             next_tick: None,
@@ -330,6 +337,7 @@ impl Remote {
             Note::Complete { torrent } => self.on_complete(*torrent, now, out),
             Note::Failed { torrent, error } => self.on_failed(*torrent, error, now, out),
             Note::Given(given) => self.give(given, now, out),
+            Note::Blocklist(read) => self.on_blocklist(read, out),
             Note::Bring { bytes } => self.bring(bytes, now, out),
             Note::Asleep { row } => self.on_asleep(row, now),
             Note::Wanted { torrent } => self.on_wanted(*torrent),

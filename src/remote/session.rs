@@ -34,7 +34,7 @@ const TABLE: &[(&str, Kind)] = &[
     ("alt-speed-time-end", Kind::Count { default: 1020, max: 1439 }),
     ("alt-speed-up", Kind::Count { default: 50, max: KB_MAX }),
     ("anti-brute-force-enabled", Kind::Fixed(true)),
-    ("blocklist-enabled", Kind::Fixed(false)),
+    ("blocklist-enabled", Kind::Switch(false)),
     ("default-trackers", Kind::Text("")),
     ("download-dir", Kind::Folder),
     ("download-queue-enabled", Kind::Switch(true)),

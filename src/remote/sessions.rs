@@ -1,6 +1,7 @@
 //! The calls about the session: its settings, its sums, room on disk.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::call::{Back, Call};
 use super::facts::Machines;
@@ -8,7 +9,8 @@ use super::session::is_folder;
 use super::torrent::Run;
 use super::{Errand, Remote};
 use crate::base::Time;
-use crate::machine::{DiskError, Job, Outbox};
+use crate::base::blocked::Blocked;
+use crate::machine::{DiskError, Job, Note, Outbox};
 use crate::wire::json::{Writer, quote, write_list};
 
 /// What is told of the protocol: the last one before snake case.
@@ -35,7 +37,7 @@ impl Remote {
         let config_dir = options.state_dir.as_str();
         let version = format!("{SPOKEN} (peerlink {})", options.version);
         let texts = [
-            ("blocklist-url", ""),
+            ("blocklist-url", options.blocklist.as_str()),
             ("config-dir", config_dir),
             ("rpc-version-semver", RPC_SEMVER),
             ("script-torrent-added-filename", ""),
@@ -48,7 +50,7 @@ impl Remote {
             object.text(name, text);
         }
         let numbers = [
-            ("blocklist-size", 0),
+            ("blocklist-size", self.blocked_count as u64),
             ("cache-size-mb", 4),
             ("download-dir-free-space", self.free),
             ("peer-port", self.port.into()),
@@ -73,8 +75,13 @@ impl Remote {
     }
 
     pub(super) fn session_set(&mut self, call: &Call, now: Time, out: &mut Outbox) {
+        let minded = self.session.switch("blocklist-enabled");
         if let Err(why) = self.session.set(&call.arguments) {
             return call.back.fail(&why, out);
+        }
+        let is_on = self.session.switch("blocklist-enabled");
+        if is_on != minded {
+            out.tell(Note::UseBlocklist { is_on });
         }
         self.is_session_dirty = true;
         self.is_stale = true;
@@ -123,6 +130,29 @@ impl Remote {
             object.plain("torrentCount", count);
             object.plain("uploadSpeed", up);
         });
+    }
+
+    /// Has the blocklist read again.
+    pub(super) fn update_blocklist(&mut self, back: Back, out: &mut Outbox) {
+        if self.options.blocklist.is_empty() {
+            return back.fail("couldn't fetch blocklist: none is named (--blocklist)", out);
+        }
+        self.blocklist_waits.push(back);
+        out.tell(Note::UpdateBlocklist);
+    }
+
+    /// It was read, or cannot be.
+    pub(super) fn on_blocklist(&mut self, read: &Result<Arc<Blocked>, String>, out: &mut Outbox) {
+        if let Ok(blocked) = read {
+            self.blocked_count = blocked.count();
+        }
+        let count = self.blocked_count;
+        for back in std::mem::take(&mut self.blocklist_waits) {
+            match read {
+                Ok(_) => back.tell(out, |object| object.plain("blocklist-size", count)),
+                Err(why) => back.fail(&format!("couldn't fetch blocklist: {why}"), out),
+            }
+        }
     }
 
     pub(super) fn free_space(&mut self, call: &Call, out: &mut Outbox) {

@@ -259,6 +259,7 @@ impl Remote {
             self.session.give(name, value.clone());
         }
         self.is_stale = true;
+        out.tell(Note::UseBlocklist { is_on: self.session.switch("blocklist-enabled") });
         self.tell_limits(now, out);
         self.look_for_room(out);
     }

@@ -5,11 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use sha1::{Digest, Sha1};
 
 use super::fields::{Fields, put_bytes, put_number};
 use crate::base::address::{Reach, reach, unmapped};
+use crate::base::blocked::Blocked;
 use crate::base::{PeerId, Span, Time};
 
 /// A ban's length. Longer than most downloads, so that one liar costs one piece of each; no longer, since most
@@ -89,6 +91,8 @@ impl Entry {
 pub struct Bans {
     entries: BTreeMap<Name, Entry>,
     ban_count: u64,
+    /// Whom nobody here is to deal with, whatever they do. Not kept with the others: it has a file of its own.
+    blocked: Option<Arc<Blocked>>,
 }
 
 impl Bans {
@@ -125,8 +129,22 @@ impl Bans {
         self.entries.insert(name, entry);
     }
 
+    /// Nobody deals with these from now on, instead of those before.
+    pub fn block(&mut self, blocked: Option<Arc<Blocked>>) {
+        self.blocked = blocked;
+    }
+
+    /// Whether it is on the list of those whom nobody here deals with.
+    pub fn is_blocked(&self, ip: IpAddr) -> bool {
+        self.blocked.as_ref().is_some_and(|blocked| blocked.holds(ip))
+    }
+
     /// Until when this address is neither dialled nor accepted; None when it may be.
     pub fn refused_until(&self, now: Time, address: SocketAddr) -> Option<Time> {
+        if self.is_blocked(address.ip()) {
+            // There may be another list by then.
+            return Some(now + OFFENCE_AGE);
+        }
         let names = [Name::Ip(unmapped(address.ip())), listener(address)];
         let in_force = names.iter().filter_map(|name| self.entries.get(name).filter(|e| e.is_in_force(name, now)));
         in_force.map(|entry| entry.until).max()
@@ -135,7 +153,8 @@ impl Bans {
     /// Whether this peer may not stay.
     pub fn refuses(&self, now: Time, suspect: Suspect) -> bool {
         let is_refused = |name: &Name| self.entries.get(name).is_some_and(|entry| entry.is_in_force(name, now));
-        [suspect.name(), suspect.peer()].iter().chain(&suspect.listener()).any(is_refused)
+        let mut names = [suspect.name(), suspect.peer()].into_iter().chain(suspect.listener());
+        self.is_blocked(suspect.address.ip()) || names.any(|name| is_refused(&name))
     }
 
     /// Whether it is a proven liar.

@@ -95,6 +95,11 @@ impl Swarm {
             self.torrent.discard(sender, out);
             self.hang_up(conn, Fault::Banned, now, out);
         }
+        let is_blocked = |peer: &&Peer| out.bans.is_blocked(peer.remote.ip());
+        let blocked: Vec<ConnId> = self.peers.values().filter(is_blocked).map(|peer| peer.conn).collect();
+        for conn in blocked {
+            self.hang_up(conn, Fault::NotNeeded("it is on the blocklist"), now, out);
+        }
     }
 
     pub(super) fn hang_up_all(&mut self, why: &'static str, now: Time, out: &mut Outbox) {

@@ -208,3 +208,40 @@ fn files_folders_and_torrents_get_other_names() {
     wait_until("deleted", || !home.path("src/Album of ours").exists());
     daemon.end();
 }
+
+#[test]
+fn who_is_on_the_blocklist_is_not_dealt_with() {
+    let home = Home::new();
+    let list = home.write("list.p2p", b"# whom we do not like\nthis machine:127.0.0.1-127.0.0.255\n");
+    let bytes = payload(200_000, 9);
+    let source = home.write("src/song.bin", &bytes);
+    home.run(&["create", &source, "-o", &home.text("song.torrent")]).expect(0);
+    let mut daemon = Daemon::start(&home, &["--blocklist", &list]);
+    home.run(&["add", &source, "--rpc", &daemon.at()]).expect(0);
+    daemon.wait_for("complete", "\"doneDate\"", |torrents| number(&torrents[0], "doneDate") > 0.0);
+    let session = |daemon: &mut Daemon| {
+        let fields = "\"peer-port\",\"blocklist-size\",\"blocklist-enabled\",\"blocklist-url\"";
+        let answer = daemon.call("session-get", &format!("{{\"fields\":[{fields}]}}"));
+        super::daemon::object(&answer["arguments"])
+    };
+    let until = Instant::now() + PATIENCE;
+    while number(&session(&mut daemon), "blocklist-size") != 1.0 {
+        assert!(Instant::now() < until, "never read: {:?}", session(&mut daemon));
+    }
+    assert_eq!(text(&session(&mut daemon), "blocklist-url"), list);
+    let peer = format!("127.0.0.1:{}", number(&session(&mut daemon), "peer-port"));
+    let get = ["get", &home.text("song.torrent"), "--peer", &peer, "--dir", &home.text("got")];
+    let get = [&get[..], &["--state-dir", &home.text("other"), "--bind", "127.0.0.1", "-p", "0", "--timeout", "2s"]];
+    home.run(&get.concat()).expect(4);
+    daemon.call("session-set", "{\"blocklist-enabled\":false}");
+    home.run(&get.concat()).expect(0);
+    assert!(home.read("got/song.bin") == bytes);
+
+    home.write("list.p2p", b"192.0.2.0/24\n2001:db8::/32\n001.002.003.004 - 001.002.003.005 , 000 , x\nnonsense\n");
+    let update = |daemon: &mut Daemon| miniserde::json::to_string(&daemon.call("blocklist-update", "{}"));
+    assert!(update(&mut daemon).contains("\"blocklist-size\":3"), "{}", update(&mut daemon));
+    std::fs::remove_file(&list).expect("it was written above");
+    assert!(update(&mut daemon).contains("couldn't fetch blocklist"), "{}", update(&mut daemon));
+    assert_eq!(number(&session(&mut daemon), "blocklist-size"), 3.0, "the one before still counts");
+    daemon.end();
+}

@@ -43,6 +43,8 @@ command! {
     #[argh(option)] on_error: Option<String>,
     /// room that must stay free where downloads go: 500M, 1G; downloads wait until it is (0: none)
     #[argh(option)] min_free: Option<String>,
+    /// a list of addresses to stay away from, a file or a URL: P2P, DAT or networks, also gzipped
+    #[argh(option)] blocklist: Option<String>,
     /// announce to every tracker, not only to the first of each tier that works
     #[argh(switch)] announce_all: bool,
     /// port for peers, 0 for any (default: 6881, or any if that is taken)
