@@ -6,19 +6,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::blocklist::{self, Blocklist};
+use super::daemon_given::{given, session};
 use super::exit::{Exit, Failure};
 use super::hooks::Hooks;
 use super::json::Object;
 use super::notify::{self, Notify};
 use super::run::{self, identity, ways};
-use super::settings::{Environment, Origin, Settings, shown};
-use super::blocklist::{self, Blocklist};
-use super::{bans, dht, discovery, portmap, values, watch_dir};
+use super::settings::{Environment, Settings, shown};
+use super::watch_dir::WatchDir;
+use super::{bans, dht, discovery, portmap, values};
 use crate::base::address::{Reach, reach};
 use crate::base::limits;
 use crate::base::text::harmless;
 use crate::io::console::{Console, Stream};
-use crate::io::localtime;
 use crate::io::lock::Lock;
 use crate::io::reactor::{Ended, Handle, Next, Reactor};
 use crate::io::shelf::Shelf;
@@ -26,8 +27,8 @@ use crate::io::signals::{self, Signal};
 use crate::lsd::Lsd;
 use crate::machine::{DiskError, DiskErrorKind, Event, Happened, Note};
 use crate::node::{FrontOptions, Node, Server};
-use crate::remote::{self, RECORD_LEN, Remote, Session};
-use crate::wire::json::{Number, Value};
+use crate::remote::{self, RECORD_LEN, Remote};
+use crate::wire::json::Value;
 
 /// The port of a remote control.
 const PORT: u16 = 9091;
@@ -79,12 +80,20 @@ pub fn run(
     let reactor = Reactor::new(options).map_err(|e| Failure::new(Exit::Other, e.to_string()))?;
     join.into_iter().for_each(|join| _ = reactor.handle().note(join));
     let blocklist = Blocklist::start(blocklist::source(settings)?, &state_dir, reactor.handle());
-    watch_signals(reactor.handle(), reload, blocklist.clone())?;
+    let hooks = Hooks::of(settings);
+    let watched = WatchDir::start(settings.path("watch-dir")?, reactor.handle());
+    let own = (blocklist.clone(), hooks.clone(), watched);
+    watch_signals(reactor.handle(), move || {
+        let settings = reload()?;
+        let (given, source, dir) = (given(&settings)?, blocklist::source(&settings)?, settings.path("watch-dir")?);
+        let (blocklist, hooks, watched) = &own;
+        blocklist.read_from(source);
+        hooks.read_again(&settings);
+        watched.look_at(dir);
+        Ok(given)
+    })?;
     tell_ports(&reactor, settings, count, console);
-    if let Some(dir) = settings.path("watch-dir")? {
-        watch_dir::start(dir, reactor.handle());
-    }
-    let (hooks, notify) = (Hooks::of(settings), Notify::new());
+    let notify = Notify::new();
     if notify.is_some() {
         notify::watch(reactor.handle());
     }
@@ -161,7 +170,6 @@ fn restored(settings: &Settings, state_dir: &Path) -> Result<Remote, Failure> {
         version: env!("CARGO_PKG_VERSION").to_string(),
         session: session(settings)?,
         began_s: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
-        ahead_s: ahead_s(),
         state_dir: state_dir.to_string_lossy().into_owned(),
         ways: ways(settings),
         has_dht: !settings.switch("no-dht"),
@@ -180,82 +188,6 @@ fn restored(settings: &Settings, state_dir: &Path) -> Result<Remote, Failure> {
     });
     each.map_err(|error| failed(&error))?;
     Ok(remote)
-}
-
-/// What local time is ahead of universal time now, in seconds: -12 to 14 hours.
-fn ahead_s() -> i64 {
-    let unix_s = localtime::now_ms() / 1000;
-    let Some(local) = localtime::local(unix_s) else { return 0 };
-    let of_day = i64::from(local.hour) * 3600 + i64::from(local.minute) * 60 + i64::from(local.second);
-    let ahead = of_day - (unix_s % 86_400) as i64;
-    match ahead {
-        _ if ahead > 14 * 3600 => ahead - 86_400,
-        _ if ahead < -12 * 3600 => ahead + 86_400,
-        _ => ahead,
-    }
-}
-
-/// The settings of the session as they are said: a flag, a variable or the file beats what the remote control set
-/// earlier, what nobody says is remembered.
-pub fn session(settings: &Settings) -> Result<Session, Failure> {
-    let mut session = Session::default();
-    for (name, value) in given(settings)? {
-        session.give(name, value);
-    }
-    Ok(session)
-}
-
-fn given(settings: &Settings) -> Result<Vec<(&'static str, Value)>, Failure> {
-    let mut given = Vec::new();
-    let is_said = |name: &str| settings.effective(name).origin != Origin::Default;
-    let count = |number: u64| Value::Number(Number::I64(i64::try_from(number).unwrap_or(i64::MAX)));
-    let dir = settings.path("dir")?.ok_or_else(|| Failure::usage("--dir: it is empty"))?;
-    let dir_text = dir.to_str().ok_or_else(|| Failure::usage("--dir: it is not UTF-8"))?;
-    given.push(("download-dir", Value::String(dir_text.into())));
-    if let Some(aside) = settings.path("incomplete-dir")? {
-        let text = aside.to_str().ok_or_else(|| Failure::usage("--incomplete-dir: it is not UTF-8"))?;
-        given.push(("incomplete-dir", Value::String(text.into())));
-        given.push(("incomplete-dir-enabled", Value::Bool(true)));
-    }
-    for (flag, name, switch) in [
-        ("up-limit", "speed-limit-up", "speed-limit-up-enabled"),
-        ("down-limit", "speed-limit-down", "speed-limit-down-enabled"),
-    ] {
-        if is_said(flag) {
-            let rate = settings.size(flag).unwrap_or(0);
-            given.push((switch, Value::Bool(rate > 0)));
-            if rate > 0 {
-                given.push((name, count(rate.div_ceil(1000))));
-            }
-        }
-    }
-    if is_said("seed-ratio") {
-        let thousandths = settings.text("seed-ratio").and_then(|text| values::ratio(text).ok()).unwrap_or(0);
-        given.push(("seedRatioLimited", Value::Bool(thousandths > 0)));
-        given.push(("seedRatioLimit", Value::Number(Number::F64(thousandths as f64 / 1000.0))));
-    }
-    for (flag, name, switch) in [
-        ("max-downloads", "download-queue-size", "download-queue-enabled"),
-        ("max-seeds", "seed-queue-size", "seed-queue-enabled"),
-    ] {
-        if is_said(flag) {
-            let max = settings.count(flag).unwrap_or(0);
-            given.push((switch, Value::Bool(max > 0)));
-            given.push((name, count(max)));
-        }
-    }
-    if is_said("paused") {
-        given.push(("start-added-torrents", Value::Bool(!settings.switch("paused"))));
-    }
-    given.push(("port-forwarding-enabled", Value::Bool(portmap::is_wanted(settings))));
-    if is_said("max-peers") {
-        given.push(("peer-limit-per-torrent", count(settings.count("max-peers").unwrap_or(100))));
-    }
-    if is_said("blocklist") {
-        given.push(("blocklist-enabled", Value::Bool(true)));
-    }
-    given.push(("peer-limit-global", count(settings.count("max-connections").unwrap_or(200))));
-    Ok(given)
 }
 
 fn tell_ports(reactor: &Reactor, settings: &Settings, count: usize, console: &Console) {
@@ -316,23 +248,15 @@ pub fn word(event: Event) -> &'static str {
 /// INT and TERM wind down, with a limit; the second one ends at once. HUP reads the settings again.
 fn watch_signals(
     handle: Handle,
-    reload: impl Fn() -> Result<Settings, Failure> + Send + Sync + 'static,
-    blocklist: Blocklist,
+    read_again: impl Fn() -> Result<Vec<(&'static str, Value)>, Failure> + Send + Sync + 'static,
 ) -> Result<(), Failure> {
     let is_ending = Arc::new(AtomicBool::new(false));
-    let read = move || {
-        let settings = reload()?;
-        Ok((given(&settings)?, blocklist::source(&settings)?))
-    };
     let on_signal = move |signal: Signal| match signal {
-        Signal::HangUp => match read() {
-            Ok((given, source)) => {
-                blocklist.read_from(source);
-                match handle.note(Note::Given(given)) {
-                    true => log::info!("the settings were read again"),
-                    false => log::warn!("the settings were read again, but nobody listens"),
-                }
-            }
+        Signal::HangUp => match read_again() {
+            Ok(given) => match handle.note(Note::Given(given)) {
+                true => log::info!("the settings were read again"),
+                false => log::warn!("the settings were read again, but nobody listens"),
+            },
             Err(failure) => log::warn!("{}; what was read before still counts", failure.text),
         },
         Signal::Interrupt | Signal::Terminate => {

@@ -14,10 +14,22 @@ const WAITING_MAX: usize = 256;
 /// What is to be run when.
 #[derive(Clone, Debug)]
 pub struct Hooks {
+    commands: Arc<Mutex<Commands>>,
+    queue: Arc<Mutex<Queue>>,
+}
+
+#[derive(Debug)]
+struct Commands {
     on_add: Option<String>,
     on_done: Option<String>,
     on_error: Option<String>,
-    queue: Arc<Mutex<Queue>>,
+}
+
+impl Commands {
+    fn of(settings: &Settings) -> Commands {
+        let command = |name: &str| settings.text(name).map(str::to_string);
+        Commands { on_add: command("on-add"), on_done: command("on-done"), on_error: command("on-error") }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -28,19 +40,24 @@ struct Queue {
 
 impl Hooks {
     pub fn of(settings: &Settings) -> Hooks {
-        let command = |name: &str| settings.text(name).map(str::to_string);
-        let (on_add, on_done, on_error) = (command("on-add"), command("on-done"), command("on-error"));
-        Hooks { on_add, on_done, on_error, queue: Arc::default() }
+        Hooks { commands: Arc::new(Mutex::new(Commands::of(settings))), queue: Arc::default() }
+    }
+
+    /// What the settings say now counts from now on.
+    pub fn read_again(&self, settings: &Settings) {
+        *self.commands.lock().unwrap_or_else(PoisonError::into_inner) = Commands::of(settings);
     }
 
     /// Runs what is to be run, as soon as there is a place.
     pub fn run(&self, happened: Happened) {
+        let commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
         let command = match happened.event {
-            Event::Added => &self.on_add,
-            Event::Done => &self.on_done,
-            Event::Error => &self.on_error,
+            Event::Added => &commands.on_add,
+            Event::Done => &commands.on_done,
+            Event::Error => &commands.on_error,
         };
         let Some(command) = command.clone() else { return };
+        drop(commands);
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         if queue.waiting.len() >= WAITING_MAX {
             return log::warn!("too many commands wait to be run: none is for {}", happened.name);

@@ -14,6 +14,7 @@ pub mod create;
 pub mod create;
 pub mod daemon;
 pub mod daemon_client;
+mod daemon_given;
 mod daemon_table;
 pub mod dht;
 pub mod discovery;

@@ -257,6 +257,7 @@ pub fn add(torrent: TorrentId, item: Item, settings: &Settings) -> AddTorrent {
             up_per_s: settings.size("torrent-up-limit").unwrap_or(0),
             down_per_s: settings.size("torrent-down-limit").unwrap_or(0),
             spares_lan: settings.switch("no-lan-limit"),
+            is_apart: false,
         },
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use super::settings::shown;
@@ -18,12 +20,42 @@ const TAKEN: &str = "added";
 /// How a file looked.
 type Look = (u64, Option<SystemTime>);
 
-/// Looks for as long as the process lives.
-pub fn start(dir: PathBuf, handle: Handle) {
+/// The folder that is watched, if any.
+#[derive(Debug)]
+pub struct WatchDir {
+    dir: Arc<Mutex<Option<PathBuf>>>,
+    handle: Handle,
+    has_begun: AtomicBool,
+}
+
+impl WatchDir {
+    /// Looks for as long as the process lives.
+    pub fn start(dir: Option<PathBuf>, handle: Handle) -> WatchDir {
+        let watched = WatchDir { dir: Arc::default(), handle, has_begun: AtomicBool::new(false) };
+        watched.look_at(dir);
+        watched
+    }
+
+    /// Another folder is watched from now on, or none.
+    pub fn look_at(&self, dir: Option<PathBuf>) {
+        let is_wanted = dir.is_some();
+        *self.dir.lock().unwrap_or_else(PoisonError::into_inner) = dir;
+        if is_wanted && !self.has_begun.swap(true, Ordering::Relaxed) {
+            begin(self.dir.clone(), self.handle.clone());
+        }
+    }
+}
+
+fn begin(watched: Arc<Mutex<Option<PathBuf>>>, handle: Handle) {
     let look = move || {
         let mut seen = BTreeMap::new();
         let mut was_there = true;
         loop {
+            let dir = watched.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let Some(dir) = dir else {
+                std::thread::sleep(LOOK_EVERY);
+                continue;
+            };
             let found = files(&dir);
             if found.is_none() && std::mem::replace(&mut was_there, false) {
                 log::warn!("the watched folder {} cannot be read", shown(&dir));

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::localtime;
 use crate::base::{Span, Time};
+use crate::machine::Outbox;
 
 /// Counts from the moment it was made; never runs backwards.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +36,18 @@ pub(super) fn duration(span: Span) -> Duration {
 }
 
 /// The time of day, milliseconds since 1970. It may jump both ways.
-pub(super) fn wall_ms() -> u64 {
+fn wall_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What local time is ahead of universal time changes at such moments only.
+const QUARTER_MS: u64 = 15 * 60 * 1000;
+
+/// Tells the machine what time of day it is.
+pub(super) fn tell(out: &mut Outbox) {
+    let before = std::mem::replace(&mut out.wall_ms, wall_ms());
+    if before / QUARTER_MS != out.wall_ms / QUARTER_MS {
+        out.ahead_s = localtime::ahead_s(out.wall_ms / 1000);
+    }
 }

@@ -40,6 +40,18 @@ pub fn local(unix_s: u64) -> Option<LocalTime> {
     })
 }
 
+/// What local time is ahead of universal time at this moment, in seconds: -12 to 14 hours.
+pub fn ahead_s(unix_s: u64) -> i64 {
+    let Some(local) = local(unix_s) else { return 0 };
+    let of_day = i64::from(local.hour) * 3600 + i64::from(local.minute) * 60 + i64::from(local.second);
+    let ahead = of_day - (unix_s % 86_400) as i64;
+    match ahead {
+        _ if ahead > 14 * 3600 => ahead - 86_400,
+        _ if ahead < -12 * 3600 => ahead + 86_400,
+        _ => ahead,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

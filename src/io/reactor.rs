@@ -13,7 +13,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use mio::{Events, Interest, Poll, Token, Waker};
 use slab::Slab;
 
-use super::clock::{Clock, duration, wall_ms};
+use super::clock::{self, Clock, duration};
 use super::conn::Conn;
 use super::datagrams::Post;
 use super::descriptors;
@@ -259,7 +259,7 @@ impl Reactor {
     pub fn run(mut self, machine: &mut dyn Machine, listener: &mut dyn FnMut(Note) -> Next) -> io::Result<Ended> {
         let mut stage = Stage { machine, listener, post: None };
         let mut events = Events::with_capacity(EVENTS);
-        self.out.wall_ms = wall_ms();
+        clock::tell(&mut self.out);
         let port = self.doors.port;
         self.feed(&mut stage, Input::Note(Note::Listening { port }));
         self.feed(&mut stage, Input::Note(Note::Room { conns: self.conns_max }));
@@ -299,7 +299,7 @@ impl Reactor {
             other => other?,
         }
         self.mailbox.after_poll();
-        self.out.wall_ms = wall_ms();
+        clock::tell(&mut self.out);
         Ok(())
     }
 

@@ -69,6 +69,8 @@ pub enum Note {
     PortMapped(Option<Mapped>),
     /// Application to node: other rate limits for this torrent; None: for all together, where `spares_lan` is nothing.
     Limit { torrent: Option<TorrentId>, limits: RateLimits },
+    /// Remote control to node: so many peers of all torrents together, at most.
+    AllowPeers { max: usize },
     /// Driver to node: so many connections can be open at once.
     Room { conns: usize },
     /// Swarm to node to DHT: peers of this torrent are wanted, and with `announce` we are one of them. The node lets
@@ -267,6 +269,8 @@ pub struct RateLimits {
     pub down_per_s: u64,
     /// No limit holds for peers on this machine and in the local network.
     pub spares_lan: bool,
+    /// What holds for all torrents together does not for this one.
+    pub is_apart: bool,
 }
 
 /// What a torrent is doing.

@@ -30,6 +30,8 @@ pub struct Outbox {
     pub bans: Bans,
     /// The time of day, milliseconds since 1970: the driver tells it once per turn of its loop. It may jump both ways.
     pub wall_ms: u64,
+    /// What local time is ahead of universal time, in seconds; set by the driver.
+    pub ahead_s: i64,
     next_conn: u64,
     next_job: u64,
 }
@@ -50,6 +52,7 @@ impl Outbox {
             rng: fastrand::Rng::with_seed(seed),
             bans: Bans::default(),
             wall_ms: 0,
+            ahead_s: 0,
             next_conn: 1,
             next_job: 1,
         }

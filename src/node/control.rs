@@ -131,7 +131,10 @@ impl Node {
 fn is_order(command: &Command) -> bool {
     let Command::Tell(note) = command else { return false };
     let is_about_one = matches!(note, Note::Add(_) | Note::Seek(_) | Note::Sleep(_) | Note::Rest { .. });
-    let is_change = matches!(note, Note::Limit { .. } | Note::Prioritize { .. } | Note::UseBlocklist { .. });
+    let is_change = matches!(
+        note,
+        Note::Limit { .. } | Note::Prioritize { .. } | Note::UseBlocklist { .. } | Note::AllowPeers { .. }
+    );
     is_about_one || is_change || matches!(note, Note::Remove { .. } | Note::Reannounce { .. })
 }
 

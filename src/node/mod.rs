@@ -250,6 +250,7 @@ impl Node {
                 out.up_limit.set_rate(limits.up_per_s, now);
                 out.down_limit.set_rate(limits.down_per_s, now);
             }
+            Note::AllowPeers { max } => self.allow_connections(max),
             Note::Room { conns } => {
                 self.places.bound(conns);
                 self.lobby.bound(self.places.lobby_max());

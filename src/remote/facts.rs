@@ -26,6 +26,8 @@ pub struct Facts<'a> {
     pub now: Time,
     /// Seconds since 1970 at [`Time::ZERO`].
     pub began_s: u64,
+    /// Seconds that the program has been active, over all its runs.
+    pub active_s: u64,
     /// Where .torrent files are kept.
     pub state_dir: &'a str,
     /// Downloads wait because there is too little room.

@@ -126,7 +126,7 @@ const FIELDS: &[(&str, Needs, Write)] = &[
     ("rateUpload", Nothing, |f, to| number(f.rates().1, to)),
     ("recheckProgress", Nothing, |f, to| number(f.check_share(), to)),
     ("secondsDownloading", Nothing, |f, to| number(f.torrent.downloading_s, to)),
-    ("secondsSeeding", Nothing, |f, to| number(f.torrent.seeding_s, to)),
+    ("secondsSeeding", Nothing, |f, to| number(f.torrent.shared_s(f.active_s), to)),
     ("seedIdleLimit", Nothing, |f, to| number(own(f, |own| own.idle.0), to)),
     ("seedIdleMode", Nothing, |f, to| number(own(f, |own| own.idle.1.number()), to)),
     ("seedRatioLimit", Nothing, |f, to| number(own(f, |own| own.ratio.0), to)),

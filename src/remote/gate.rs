@@ -38,11 +38,11 @@ struct Wrong {
 /// The gate.
 #[derive(Debug)]
 pub struct Gate {
-    user: String,
+    pub user: String,
     /// None: everybody who reaches the port is let in.
-    password: Option<String>,
+    pub password: Option<String>,
     /// Names of this machine besides its addresses and `localhost`, in lower case; `*.lan` stands for all that end so.
-    hosts: Vec<String>,
+    pub hosts: Vec<String>,
     /// What a page of another site cannot know.
     session_id: String,
     wrong: BTreeMap<IpAddr, Wrong>,

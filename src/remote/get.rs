@@ -158,6 +158,7 @@ impl Remote {
             metainfo,
             now,
             began_s: self.options.began_s,
+            active_s: self.totals.active_s,
             state_dir: &self.options.state_dir,
             is_low: self.is_low,
             ratio_limit: self.ratio_limit(torrent),

@@ -54,7 +54,9 @@ impl Remote {
     }
 
     fn set_run(&mut self, id: u32, run: Run) {
+        let active_s = self.totals.active_s;
         if let Some(torrent) = self.list.get_mut(id) {
+            torrent.end_rest(active_s);
             torrent.run = run;
         }
     }
@@ -63,8 +65,10 @@ impl Remote {
     fn sleep(&mut self, id: u32, begins: Time, now: Time, out: &mut Outbox) {
         let machine = self.list.new_machine(id);
         let began_s = self.wall_s(now);
+        let active_s = self.totals.active_s;
         let Some(torrent) = self.list.get_mut(id) else { return };
         (torrent.run, torrent.started_s) = (Run::Asleep(machine), began_s);
+        torrent.resting_from.get_or_insert(active_s);
         (torrent.idle_since, torrent.have) = (now, None);
         out.tell(Note::Sleep(Box::new(Sleep {
             torrent: machine,
@@ -89,10 +93,12 @@ impl Remote {
     pub(super) fn on_asleep(&mut self, row: &Row, now: Time) {
         let Some(id) = self.list.id_of_machine(row.torrent) else { return };
         self.take_row(id, row, now);
+        let active_s = self.totals.active_s;
         if let Some(torrent) = self.list.get_mut(id)
             && let Run::On(machine) = torrent.run
         {
             (torrent.run, torrent.is_dirty) = (Run::Asleep(machine), true);
+            torrent.resting_from = Some(active_s);
         }
     }
 
@@ -183,14 +189,17 @@ impl Remote {
         let own = torrent.own.as_deref().unwrap_or(&default);
         let rate = |(kb, is_on): (u32, bool)| if is_on { (u64::from(kb) * 1000).max(1) } else { 0 };
         let spares_lan = self.options.spares_lan;
-        RateLimits { up_per_s: rate(own.up_limit), down_per_s: rate(own.down_limit), spares_lan }
+        let is_apart = !own.honours_session;
+        RateLimits { up_per_s: rate(own.up_limit), down_per_s: rate(own.down_limit), spares_lan, is_apart }
     }
 
     /// Tells a machine to end.
     pub(super) fn end(&mut self, id: u32, out: &mut Outbox) {
+        let active_s = self.totals.active_s;
         if let Some(torrent) = self.list.get_mut(id)
             && let Run::On(machine) | Run::Asleep(machine) = torrent.run
         {
+            torrent.end_rest(active_s);
             torrent.run = Run::Ending(machine);
             out.tell(Note::Remove { torrent: machine });
         }

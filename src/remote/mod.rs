@@ -17,6 +17,7 @@ mod facts;
 mod fields;
 mod gate;
 mod get;
+mod given;
 mod life;
 mod list;
 mod lists;
@@ -57,6 +58,8 @@ const TORRENTS: &str = "torrents";
 const BODY_LEN: usize = crate::base::limits::TORRENT_LEN.div_ceil(3) * 4 + 64 * 1024;
 /// Calls waiting for their turn, each of its own connection.
 const CALLS_MAX: usize = 256;
+/// Clocks that differ by less show the same time.
+const CLOCK_SLACK_S: u64 = 2;
 /// Between two looks at what is running, and where all rest.
 const TICK: Span = Span::secs(1);
 const REST_TICK: Span = Span::secs(60);
@@ -75,9 +78,8 @@ pub struct Options {
     pub version: String,
     /// Settings as they were said at the start; the rest is remembered.
     pub session: Session,
-    /// Seconds since 1970 at [`Time::ZERO`], and what local time is ahead of that.
+    /// Seconds since 1970 at [`Time::ZERO`].
     pub began_s: u64,
-    pub ahead_s: i64,
     /// For people: where everything is remembered.
     pub state_dir: String,
     pub ways: Ways,
@@ -170,6 +172,8 @@ pub struct Remote {
     was_slow_time: Option<bool>,
     /// The limits that the loop was last told.
     told_limits: Option<(u64, u64)>,
+    /// Most peers of all torrents together, likewise.
+    told_peers_max: Option<u64>,
     /// Ranges of the blocklist, and those who wait for it to be read.
     blocked_count: usize,
     blocklist_waits: Vec<Back>,
@@ -208,6 +212,7 @@ impl Remote {
             looked_for_room: Time::ZERO,
             was_slow_time: None,
             told_limits: None,
+            told_peers_max: None,
             blocked_count: 0,
             blocklist_waits: Vec::new(),
             port: 0,
@@ -284,6 +289,7 @@ impl Remote {
 
     /// Answers calls, looks after what runs, and begins and ends torrents.
     pub fn work(&mut self, machines: &mut dyn Machines, now: Time, out: &mut Outbox) {
+        self.follow_clock(now, out);
         if self.is_due(now) {
             self.tick(machines, now, out);
         }
@@ -411,6 +417,14 @@ impl Remote {
     /// Everything is saved.
     pub fn is_stopped(&self) -> bool {
         self.phase == Phase::Saving && !self.jobs.values().any(|errand| matches!(errand, Errand::Save(_)))
+    }
+
+    /// The clock on the wall may be set: small boxes have none that goes on while they are off.
+    fn follow_clock(&mut self, now: Time, out: &Outbox) {
+        let began_s = (out.wall_ms / 1000).saturating_sub(now.0 / 1_000_000);
+        if out.wall_ms > 0 && began_s.abs_diff(self.options.began_s) > CLOCK_SLACK_S {
+            self.options.began_s = began_s;
+        }
     }
 
     /// Seconds since 1970.

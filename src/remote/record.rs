@@ -38,6 +38,9 @@ pub fn write(torrent: &Torrent) -> Vec<u8> {
     if let Some(renaming) = &torrent.plans.renaming {
         write_rename(renaming, object.key("renaming"));
     }
+    if let Some(from) = torrent.resting_from {
+        object.plain("resting_from", from);
+    }
     if let Some(link) = &torrent.link {
         object.text("link", link);
     }
@@ -158,6 +161,7 @@ pub fn read(id: u32, info_hash: InfoHash, bytes: &[u8], list: &mut List) -> Opti
     torrent.active_s = number("active_at").unwrap_or(0);
     torrent.downloading_s = number("downloading_s").unwrap_or(0);
     torrent.seeding_s = number("seeding_s").unwrap_or(0);
+    torrent.resting_from = number("resting_from");
     torrent.position = small("position").unwrap_or(u32::MAX);
     torrent.is_private = is("private").unwrap_or(false);
     torrent.is_started = is("started").unwrap_or(true);
@@ -230,6 +234,7 @@ mod tests {
         let mut have = Bitfield::new(7);
         have.set_index(0);
         have.set_index(6);
+        torrent.resting_from = Some(77);
         torrent.have = Some(Box::new(have));
         torrent.trouble = Some(Box::new(Trouble { kind: 3, text: "gone".into() }));
         torrent.plans.renaming = Some(Box::new(("n/b".into(), "c \"d\"".into())));

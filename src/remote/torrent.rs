@@ -158,7 +158,11 @@ pub struct Torrent {
     pub started_s: u64,
     pub active_s: u64,
     pub downloading_s: u64,
+    /// Without what passed since `resting_from`.
     pub seeding_s: u64,
+    /// It rests since the program had been active for so many seconds, over all its runs: so a record at rest need not
+    /// be written again and again.
+    pub resting_from: Option<u64>,
     /// When payload last moved.
     pub idle_since: Time,
     /// Since when it has no peers.
@@ -220,6 +224,7 @@ impl Torrent {
             active_s: 0,
             downloading_s: 0,
             seeding_s: 0,
+            resting_from: None,
             idle_since: Time::ZERO,
             lonely_since: Time::ZERO,
             is_started: true,
@@ -295,6 +300,17 @@ impl Torrent {
         self.own.get_or_insert_default()
     }
 
+    /// How long it was shared; `active_s` is how long the program has been active, over all its runs.
+    pub fn shared_s(&self, active_s: u64) -> u64 {
+        self.seeding_s + self.resting_from.map_or(0, |from| active_s.saturating_sub(from))
+    }
+
+    /// It does not rest any more.
+    pub fn end_rest(&mut self, active_s: u64) {
+        self.seeding_s = self.shared_s(active_s);
+        self.is_dirty |= self.resting_from.take().is_some();
+    }
+
     /// Where its data is now.
     pub fn place(&self) -> &Path {
         self.aside.as_deref().unwrap_or(&self.dir)
@@ -332,4 +348,21 @@ impl Torrent {
 /// Where in the metainfo each file is that clients see: padding is none.
 pub fn places(metainfo: &Metainfo) -> Vec<usize> {
     metainfo.files.iter().enumerate().filter(|(_, file)| !file.pad).map(|(place, _)| place).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_at_rest_counts_without_being_written_down() {
+        let mut torrent = Torrent::new(1, InfoHash([1; 20]), Path::new("/d").into(), Arc::default());
+        torrent.seeding_s = 100;
+        assert_eq!(torrent.shared_s(5_000), 100);
+        torrent.resting_from = Some(4_000);
+        assert_eq!(torrent.shared_s(5_000), 1_100);
+        assert_eq!(torrent.shared_s(3_000), 100, "a record of the session that is older than that of the torrent");
+        torrent.end_rest(5_000);
+        assert_eq!((torrent.shared_s(9_000), torrent.is_dirty), (1_100, true));
+    }
 }

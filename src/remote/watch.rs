@@ -81,21 +81,14 @@ impl Remote {
     }
 
     /// Takes over what the machines say; `is_last`: they have ended.
-    pub(super) fn look_at_all(
-        &mut self,
-        machines: &mut dyn Machines,
-        now: Time,
-        is_last: bool,
-        out: &mut Outbox,
-    ) {
+    pub(super) fn look_at_all(&mut self, machines: &mut dyn Machines, now: Time, is_last: bool, out: &mut Outbox) {
         let passed_s = (now.since(self.last_tick).0 + 500_000) / 1_000_000;
         self.totals.active_s += passed_s;
         let mut running = Vec::new();
-        for torrent in self.list.iter_mut() {
+        for torrent in self.list.iter() {
             match torrent.run {
                 Run::On(machine) | Run::Ending(machine) => running.push((torrent.id, machine)),
-                Run::Asleep(_) => torrent.seeding_s += passed_s,
-                Run::Rest | Run::Reading(_) => {}
+                Run::Asleep(_) | Run::Rest | Run::Reading(_) => {}
             }
         }
         for (id, machine) in running {
@@ -204,7 +197,8 @@ impl Remote {
             _ => None,
         };
         let by_idleness = idle.is_some_and(|minutes| now.since(torrent.idle_since) >= Span::secs(60).times(minutes));
-        let by_time = self.options.seed_time_s > 0 && torrent.seeding_s >= self.options.seed_time_s;
+        let by_time =
+            self.options.seed_time_s > 0 && torrent.shared_s(self.totals.active_s) >= self.options.seed_time_s;
         if !(by_ratio || by_idleness || by_time) {
             return;
         }
@@ -218,7 +212,7 @@ impl Remote {
     /// The schedule of the alternative limits switches them on and off; in between, people do as they like.
     fn follow_schedule(&mut self, now: Time, out: &mut Outbox) {
         if self.session.switch("alt-speed-time-enabled") {
-            let local_s = (self.wall_s(now) as i64 + self.options.ahead_s).max(0) as u64;
+            let local_s = (self.wall_s(now) as i64 + out.ahead_s).max(0) as u64;
             // 1 January 1970 was a Thursday.
             let (day, minute) = ((local_s / 86_400 + 4) % 7, local_s % 86_400 / 60);
             let is_slow = self.session.is_slow_time(day as u32, minute as u32);
@@ -235,8 +229,12 @@ impl Remote {
     pub(super) fn tell_limits(&mut self, _now: Time, out: &mut Outbox) {
         let limits = self.session.limits(self.session.switch("alt-speed-enabled"));
         if self.told_limits.replace(limits) != Some(limits) {
-            let limits = RateLimits { up_per_s: limits.0, down_per_s: limits.1, spares_lan: false };
+            let limits = RateLimits { up_per_s: limits.0, down_per_s: limits.1, ..RateLimits::default() };
             out.tell(Note::Limit { torrent: None, limits });
+        }
+        let max = self.session.count("peer-limit-global").max(1);
+        if self.told_peers_max.replace(max) != Some(max) {
+            out.tell(Note::AllowPeers { max: usize::try_from(max).unwrap_or(usize::MAX) });
         }
     }
 
@@ -251,17 +249,6 @@ impl Remote {
                 log::warn!("downloads wait: {free} are free, and {min} must stay so (--min-free)");
             }
         }
-    }
-
-    /// Settings as they are said now; what nobody says stays.
-    pub(super) fn give(&mut self, given: &[(&'static str, json::Value)], now: Time, out: &mut Outbox) {
-        for (name, value) in given {
-            self.session.give(name, value.clone());
-        }
-        self.is_stale = true;
-        out.tell(Note::UseBlocklist { is_on: self.session.switch("blocklist-enabled") });
-        self.tell_limits(now, out);
-        self.look_for_room(out);
     }
 
     /// Looks how much room there is where downloads go.

@@ -24,12 +24,14 @@ pub struct Rates {
     up: Limiter,
     down: Limiter,
     spares_lan: bool,
+    /// What holds for all torrents together does not for this one.
+    is_apart: bool,
 }
 
 impl Rates {
     pub fn new(limits: RateLimits) -> Rates {
-        let RateLimits { up_per_s, down_per_s, spares_lan } = limits;
-        Rates { up: Limiter::new(up_per_s), down: Limiter::new(down_per_s), spares_lan }
+        let RateLimits { up_per_s, down_per_s, spares_lan, is_apart } = limits;
+        Rates { up: Limiter::new(up_per_s), down: Limiter::new(down_per_s), spares_lan, is_apart }
     }
 
     /// No limit holds for this peer.
@@ -45,7 +47,8 @@ impl Torrent {
             Way::Up => (&self.rates.up, &out.up_limit),
             Way::Down => (&self.rates.down, &out.down_limit),
         };
-        (own.is_limited() || all.is_limited()) && !self.rates.spares(peer.remote)
+        let is_limited = own.is_limited() || (all.is_limited() && !self.rates.is_apart);
+        is_limited && !self.rates.spares(peer.remote)
     }
 
     /// Bytes that may be moved with this peer now. 0: the torrent is told when there is something again.
@@ -53,13 +56,16 @@ impl Torrent {
         if !self.is_limited(way, peer, out) {
             return u64::MAX;
         }
-        let id = self.id;
+        let (id, is_apart) = (self.id, self.rates.is_apart);
         let (own, all) = self.limits(way, out);
         let own_allowance = own.allowance(now);
         if own_allowance == 0 {
             let ready = own.ready_at(now);
             self.throttle(ready);
             return 0;
+        }
+        if is_apart {
+            return own_allowance;
         }
         let allowance = all.allowance(id, now);
         if allowance == 0 {
@@ -71,19 +77,24 @@ impl Torrent {
     /// These bytes are moved.
     pub fn spend(&mut self, way: Way, peer: &Peer, bytes: u64, out: &mut Outbox) {
         if !self.rates.spares(peer.remote) {
-            let id = self.id;
+            let (id, is_apart) = (self.id, self.rates.is_apart);
             let (own, all) = self.limits(way, out);
             own.spend(bytes);
-            all.spend(id, bytes);
+            if !is_apart {
+                all.spend(id, bytes);
+            }
         }
     }
 
     /// These bytes were spent and will not move.
     pub fn refund(&mut self, way: Way, peer: &Peer, bytes: u64, out: &mut Outbox) {
         if !self.rates.spares(peer.remote) {
+            let is_apart = self.rates.is_apart;
             let (own, all) = self.limits(way, out);
             own.refund(bytes);
-            all.refund(bytes);
+            if !is_apart {
+                all.refund(bytes);
+            }
         }
     }
 

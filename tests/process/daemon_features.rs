@@ -200,7 +200,10 @@ fn files_folders_and_torrents_get_other_names() {
         let torrents = daemon.wait_for("shared", fields, is_shared);
         assert_eq!((text(&torrents[0], "name"), number(&torrents[0], "error")), ("Album of ours", 0.0));
         let files = miniserde::json::to_string(&torrents[0]);
-        assert!(files.contains("\"Album of ours/first.bin\"") && files.contains("\"Album of ours/two.bin\""), "{files}");
+        assert!(
+            files.contains("\"Album of ours/first.bin\"") && files.contains("\"Album of ours/two.bin\""),
+            "{files}"
+        );
         daemon.end();
         daemon = Daemon::start(&home, &[]);
     }
@@ -243,5 +246,36 @@ fn who_is_on_the_blocklist_is_not_dealt_with() {
     std::fs::remove_file(&list).expect("it was written above");
     assert!(update(&mut daemon).contains("couldn't fetch blocklist"), "{}", update(&mut daemon));
     assert_eq!(number(&session(&mut daemon), "blocklist-size"), 3.0, "the one before still counts");
+    daemon.end();
+}
+
+/// What the configuration file says counts as soon as somebody says that it is to be read again.
+#[test]
+fn commands_folders_and_lists_are_read_again() {
+    let home = Home::new();
+    let config = home.write("peerlink.toml", b"paused = true\n");
+    let mut daemon = Daemon::start(&home, &["--config", &config]);
+    daemon.call("session-set", "{\"peer-limit-global\":77}");
+    std::fs::create_dir(home.path("incoming")).expect("a folder");
+    let said = home.text("said");
+    let text = format!(
+        "paused = true\nwatch-dir = \"{}\"\non-add = 'echo \"$PEERLINK_NAME\" >> {said}'\n\
+         blocklist = \"{}\"\n",
+        home.text("incoming"),
+        home.write("list", b"192.0.2.1\n"),
+    );
+    home.write("peerlink.toml", text.as_bytes());
+    daemon.running.signal("HUP");
+    let size = |daemon: &mut Daemon| miniserde::json::to_string(&daemon.call("session-get", "{}"));
+    let until = Instant::now() + PATIENCE;
+    while !size(&mut daemon).contains("\"blocklist-size\":1") {
+        assert!(Instant::now() < until, "{}", size(&mut daemon));
+    }
+    assert!(size(&mut daemon).contains("\"peer-limit-global\":77"), "what nobody says stays");
+    home.write("incoming/late.torrent", &torrent("late", 1));
+    wait_until("told", || home.path("said").exists() && home.read("said") == b"late\n");
+    daemon.end();
+    let mut daemon = Daemon::start(&home, &["--config", &config]);
+    assert!(size(&mut daemon).contains("\"peer-limit-global\":77"), "it is remembered");
     daemon.end();
 }

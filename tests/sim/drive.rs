@@ -293,6 +293,11 @@ impl World {
             | Note::Own(_)
             | Note::Remove { .. }
             | Note::Reannounce { .. }
+            | Note::Prioritize { .. }
+            | Note::Blocklist(_)
+            | Note::UseBlocklist { .. }
+            | Note::UpdateBlocklist
+            | Note::AllowPeers { .. }
             | Note::Gone { .. }
             | Note::Happened(_)
             | Note::Sleep(_)
