@@ -6,7 +6,7 @@ use super::exit::Failure;
 use super::settings::Given;
 
 /// Names and duties, in the order of the help.
-const COMMANDS: [(&str, Command, &str); 20] = [
+pub const COMMANDS: [(&str, Command, &str); 20] = [
     ("get", Command::Get, "download torrents and verify every piece"),
     ("seed", Command::Seed, "share torrents, or any file or folder"),
     ("create", Command::Create, "make a .torrent file"),
@@ -27,6 +27,21 @@ const COMMANDS: [(&str, Command, &str); 20] = [
     ("remove", Command::Remove, "take torrents off the daemon's list"),
     ("set", Command::Set, "set what holds for the daemon's torrents"),
     ("config", Command::Config, "print the effective settings and where each came from"),
+];
+
+/// Exit codes, and what each means.
+pub const EXIT_CODES: [(&str, &str); 11] = [
+    ("0", "done"),
+    ("1", "other"),
+    ("2", "usage"),
+    ("3", "bad or missing torrent"),
+    ("4", "no peers before --timeout"),
+    ("5", "disk"),
+    ("6", "server or daemon unreachable"),
+    ("7", "stopped but resumable"),
+    ("9", "disk full"),
+    ("32", "data failed verification"),
+    ("130", "stopped by Ctrl-C but resumable"),
 ];
 
 /// What the command line asks for.
@@ -89,19 +104,20 @@ fn version() -> String {
 }
 
 fn top_help() -> String {
+    let codes: Vec<String> = EXIT_CODES.iter().map(|(code, what)| format!("{code} {what}")).collect();
+    let codes = codes.join(", ").replacen(", 6 ", ",\n  6 ", 1);
     let commands: String = COMMANDS.iter().map(|(name, _, duty)| format!("  {name:<11}{duty}\n")).collect();
     format!(
         "Usage: peerlink COMMAND [OPTIONS] ...\n\n\
          BitTorrent for small Linux boxes.\n\n\
          Commands:\n{commands}\n\
          Options:\n  -h, --help     this text; `peerlink COMMAND --help` for a command\n  -V, --version  the version\n\n\
-         Exit codes:\n  0 done, 1 other, 2 usage, 3 bad or missing torrent, 4 no peers before --timeout, 5 disk,\n  \
-         6 server or daemon unreachable, 7 stopped but resumable (Ctrl-C: 130), 9 disk full, 32 data failed verification"
+         Exit codes:\n  {codes}"
     )
 }
 
 impl Command {
-    fn help(self, name: &str) -> String {
+    pub fn help(self, name: &str) -> String {
         let early = self.take(name, &["--help"]).err();
         let text = early.map(|early| early.output).unwrap_or_default();
         text.replace("  --help, help  ", "  -h, --help    ").trim_end().to_string()

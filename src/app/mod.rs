@@ -29,6 +29,8 @@ pub mod index;
 pub mod invocation;
 pub mod json;
 pub mod magnet;
+#[cfg(test)]
+mod manual;
 mod notify;
 pub mod own_key;
 mod portmap;
