@@ -168,17 +168,17 @@ pub fn hash(
     let results = Mutex::new(&mut digests);
     let trouble: Mutex<Option<String>> = Mutex::new(None);
     let start = || Reader { found, file: None, buffer: vec![0; READ_LEN] };
-    pieces::each(&geometry, thread_count, watch, start, |reader, piece| {
-        match reader.digest(&geometry, piece, watch) {
-            Ok(digest) => {
-                results.lock().expect("no holder of this lock panics")[piece.at()] = digest;
-                ControlFlow::Continue(())
-            }
-            Err(why) => {
-                trouble.lock().expect("no holder of this lock panics").get_or_insert(why);
-                ControlFlow::Break(())
+    pieces::each(&geometry, thread_count, watch, start, |reader, piece, other| {
+        for piece in [Some(piece), other].into_iter().flatten() {
+            match reader.digest(&geometry, piece, watch) {
+                Ok(digest) => results.lock().expect("no holder of this lock panics")[piece.at()] = digest,
+                Err(why) => {
+                    trouble.lock().expect("no holder of this lock panics").get_or_insert(why);
+                    return ControlFlow::Break(());
+                }
             }
         }
+        ControlFlow::Continue(())
     });
     if let Some(why) = trouble.into_inner().expect("no holder of this lock panics") {
         return Err(why);

@@ -25,21 +25,22 @@ impl Watch {
     }
 }
 
-/// Calls `work` once for every piece, from first to last, on `thread_count` threads that each hold what `start` gave
-/// them. Ends early when it is stopped from outside or one `work` breaks.
+/// Calls `work` for all pieces, two neighbours at a time (the last may be alone), on `thread_count` threads that each
+/// hold what `start` gave them. Ends early when it is stopped from outside or one `work` breaks.
 pub fn each<T>(
     geometry: &Geometry,
     thread_count: usize,
     watch: &Watch,
     start: impl Fn() -> T + Sync,
-    work: impl Fn(&mut T, Piece) -> ControlFlow<()> + Sync,
+    work: impl Fn(&mut T, Piece, Option<Piece>) -> ControlFlow<()> + Sync,
 ) {
     let next = AtomicU32::new(0);
     let thread = || {
         let mut held = start();
         while !watch.is_stopped() {
-            let Some(piece) = geometry.piece(next.fetch_add(1, Ordering::Relaxed)) else { return };
-            if work(&mut held, piece).is_break() {
+            let index = next.fetch_add(2, Ordering::Relaxed);
+            let Some(piece) = geometry.piece(index) else { return };
+            if work(&mut held, piece, geometry.piece(index + 1)).is_break() {
                 // The others need not go on.
                 return next.store(geometry.piece_count(), Ordering::Relaxed);
             }

@@ -1,23 +1,19 @@
 //! Compares what is on disk with a torrent, file by file. Only reads: nothing is made, changed or remembered.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use sha1::{Digest, Sha1};
-
-use super::files::{Access, Folder, Key, read_exact_at};
+use super::digest::Digest;
+use super::files::{Folder, Key};
+use super::piece_reader::{Course, PieceReader, Unread, run_both};
 use super::pieces::{self, Watch};
-use super::trouble::Trouble;
-use crate::base::{Bitfield, Piece};
+use crate::base::{Bitfield, Piece, StoreId, TorrentId};
 use crate::machine::StoreSpec;
 use crate::metainfo::Metainfo;
 use crate::storage::{Layout, Place};
 
-/// Read at once by each thread.
-const READ_LEN: usize = 256 * 1024;
 /// Ranges told of one file.
 pub const RANGES_MAX: usize = 1000;
 
@@ -67,17 +63,19 @@ pub fn verify(metainfo: &Metainfo, dir: &Path, thread_count: usize, watch: &Watc
         }),
     };
     check.look(watch);
-    let start = || Reader { check: &check, file: None, buffer: vec![0; READ_LEN] };
-    pieces::each(&geometry, thread_count, watch, start, |reader, piece| {
-        let digest = reader.digest(piece, watch);
+    pieces::each(&geometry, thread_count, watch, <[PieceReader; 2]>::default, |readers, piece, other| {
+        let pair = [Some(piece), other];
+        let digests = check.digests(readers, pair, watch);
         let mut found = check.found.lock().expect("no holder of this lock panics");
-        match digest {
-            Ok(Some(digest)) if digest == metainfo.hash_of(piece) => {}
-            Ok(Some(_)) => drop(found.wrong.set(piece)),
-            Ok(None) => drop(found.unknown.set(piece)),
-            Err((key, trouble)) => {
-                found.unknown.set(piece);
-                found.troubles.entry(key).or_insert(trouble.into_error().text);
+        for (piece, digest) in pair.into_iter().flatten().zip(digests) {
+            match digest {
+                Ok(Some(digest)) if digest == metainfo.hash_of(piece) => {}
+                Ok(Some(_)) => drop(found.wrong.set(piece)),
+                Ok(None) => drop(found.unknown.set(piece)),
+                Err((key, trouble)) => {
+                    found.unknown.set(piece);
+                    found.troubles.entry(key).or_insert(trouble.into_error().text);
+                }
             }
         }
         ControlFlow::Continue(())
@@ -116,6 +114,54 @@ impl Check {
                 }
             });
         }
+    }
+
+    /// SHA-1 of each piece; None where bytes of it are not there. Whatever the piece length, only a step is held.
+    fn digests(
+        &self,
+        readers: &mut [PieceReader; 2],
+        pieces: [Option<Piece>; 2],
+        watch: &Watch,
+    ) -> [Result<Option<[u8; 20]>, Unread>; 2] {
+        let may_go = |len: usize| {
+            watch.add(len as u64);
+            !watch.is_stopped()
+        };
+        let [reader, other] = readers;
+        let [one, two] = pieces;
+        let courses = [(one, reader), (two, other)].map(|(piece, reader)| self.course(piece?, reader, watch));
+        let done = |result: Result<bool, Unread>, digest: Digest| result.map(|_| Some(digest.finish()));
+        match courses {
+            [Some(mut one), Some(mut two)] => {
+                let [x, y] = run_both(&mut one, &mut two, &may_go);
+                [done(x, one.digest), done(y, two.digest)]
+            }
+            courses => courses.map(|course| match course {
+                Some(mut course) => done(course.run(&may_go), course.digest),
+                None => Ok(None),
+            }),
+        }
+    }
+
+    /// The way through a piece that is there as far as lengths tell.
+    fn course<'a>(&'a self, piece: Piece, reader: &'a mut PieceReader, watch: &Watch) -> Option<Course<'a>> {
+        let layout = self.folder.layout();
+        let is_there = layout.slices_of_piece(piece).all(|slice| match slice.place {
+            Place::File(key) => self.lens[key as usize].is_some_and(|len| len >= slice.offset + u64::from(slice.len)),
+            Place::Pad | Place::Part => true,
+        });
+        if !is_there {
+            watch.add(layout.geometry().len_of(piece).into());
+            return None;
+        }
+        reader.begin(layout.slices_of_piece(piece));
+        // There is no other torrent whose file the reader could have open.
+        Some(Course {
+            reader,
+            digest: Digest::new(),
+            folder: &self.folder,
+            store: StoreId { torrent: TorrentId(0), epoch: 0 },
+        })
     }
 
     /// The result for every file.
@@ -178,63 +224,11 @@ impl Checked {
     }
 }
 
-/// One thread's place in the files.
-struct Reader<'a> {
-    check: &'a Check,
-    file: Option<(Key, File)>,
-    buffer: Vec<u8>,
-}
-
-impl Reader<'_> {
-    /// The piece's SHA-1; None where bytes of it are not there. Whatever the piece length, only a buffer is held.
-    fn digest(&mut self, piece: Piece, watch: &Watch) -> Result<Option<[u8; 20]>, (Key, Trouble)> {
-        let check = self.check;
-        let layout = check.folder.layout();
-        let is_there = layout.slices_of_piece(piece).all(|slice| match slice.place {
-            Place::File(key) => {
-                check.lens[key as usize].is_some_and(|len| len >= slice.offset + u64::from(slice.len))
-            }
-            Place::Pad | Place::Part => true,
-        });
-        if !is_there {
-            watch.add(layout.geometry().len_of(piece).into());
-            return Ok(None);
-        }
-        let mut sha1 = Sha1::new();
-        for slice in layout.slices_of_piece(piece) {
-            let mut done = 0;
-            while done < slice.len && !watch.is_stopped() {
-                let len = (slice.len - done).min(READ_LEN as u32);
-                match slice.place {
-                    Place::File(key) => {
-                        let read = self.read(key, slice.offset + u64::from(done), len as usize);
-                        read.map_err(|trouble| (key, trouble))?;
-                    }
-                    Place::Pad | Place::Part => self.buffer[..len as usize].fill(0),
-                }
-                sha1.update(&self.buffer[..len as usize]);
-                watch.add(len.into());
-                done += len;
-            }
-        }
-        Ok(Some(sha1.finalize().into()))
-    }
-
-    /// Fills the buffer's first `len` bytes.
-    fn read(&mut self, key: Key, offset: u64, len: usize) -> Result<(), Trouble> {
-        let folder = &self.check.folder;
-        if self.file.as_ref().is_none_or(|(open, _)| *open != key) {
-            self.file = None;
-            self.file = Some((key, folder.open(key, Access::Read)?));
-        }
-        let (_, file) = self.file.as_ref().expect("it was opened above");
-        read_exact_at(file, &mut self.buffer[..len], offset, &|| folder.path_of(key))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
+
+    use sha1::{Digest as _, Sha1};
 
     use super::*;
     use crate::metainfo::parse::parse;

@@ -47,7 +47,15 @@ impl Torrent {
         let may_alone = self.may_alone(peer, now);
         let is_on_trial = !self.blame.is_proven(peer.sender);
         let down = &peer.down;
-        let asked = |block: Block| down.owes(block) || down.cancelled.contains(&block) || picked.contains(&block);
+        // Copies of what it owes itself are worth nothing; only endgame has copies.
+        let is_endgame = self.picker.is_endgame();
+        if is_endgame && down.requested_count() >= self.picker.open_count() {
+            return Vec::new();
+        }
+        let owed = if is_endgame { down.owed() } else { Vec::new() };
+        let asked = |block: Block| {
+            owed.binary_search(&block).is_ok() || down.cancelled.contains(&block) || picked.contains(&block)
+        };
         let has = match &peer.has {
             Has::Nothing => return Vec::new(),
             Has::Some(field) => Some(field),

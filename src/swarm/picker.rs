@@ -98,6 +98,11 @@ impl Picker {
         self.rarity.is_empty() && self.free_total == 0 && self.doomed_total == 0
     }
 
+    /// Blocks of pieces begun that have not arrived.
+    pub fn open_count(&self) -> usize {
+        self.active.values().map(|active| active.open_count as usize).sum()
+    }
+
     /// A connected peer has the piece now.
     pub fn gained(&mut self, piece: Piece) {
         self.rarity.inc(piece.index());
