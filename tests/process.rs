@@ -19,6 +19,8 @@ mod daemon_disk;
 mod daemon_features;
 #[path = "process/daemon_idle.rs"]
 mod daemon_idle;
+#[path = "process/daemon_page.rs"]
+mod daemon_page;
 #[path = "process/daemon_rpc.rs"]
 mod daemon_rpc;
 #[path = "process/discovery.rs"]

@@ -90,7 +90,7 @@ _peerlink() {
             index) flags="--server --json --verbose --config --help" ;;
             publish) flags="--server --description --password --oper --json --quiet --verbose --config --state-dir --help" ;;
             unpublish) flags="--server --oper --json --quiet --verbose --config --state-dir --help" ;;
-            daemon) flags="--rpc --rpc-user --rpc-password --rpc-host --dir --server --group --max-downloads --max-seeds --paused --incomplete-dir --watch-dir --on-add --on-done --on-error --min-free --blocklist --announce-all --port --bind --max-peers --max-connections --up-limit --down-limit --no-lan-limit --memory --seed-ratio --seed-time --prealloc --no-dht --dht-bootstrap --dht-read-only --dht-up-limit --dht-per-source --no-lsd --no-port-map --no-pex --json --quiet --verbose --config --state-dir --help" ;;
+            daemon) flags="--rpc --rpc-user --rpc-password --rpc-host --open --dir --server --group --max-downloads --max-seeds --paused --incomplete-dir --watch-dir --on-add --on-done --on-error --min-free --blocklist --announce-all --port --bind --max-peers --max-connections --up-limit --down-limit --no-lan-limit --memory --seed-ratio --seed-time --prealloc --no-dht --dht-bootstrap --dht-read-only --dht-up-limit --dht-per-source --no-lsd --no-port-map --no-pex --json --quiet --verbose --config --state-dir --help" ;;
             add) flags="--dir --paused --label --tracker --server --publish --description --password --rpc --rpc-user --rpc-password --json --quiet --verbose --config --state-dir --help" ;;
             list) flags="--rpc --rpc-user --rpc-password --json --quiet --verbose --config --help" ;;
             status) flags="--rpc --rpc-user --rpc-password --json --quiet --verbose --config --help" ;;

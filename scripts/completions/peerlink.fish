@@ -217,6 +217,7 @@ complete -c peerlink -n '__fish_seen_subcommand_from daemon' -l rpc -x -d 'where
 complete -c peerlink -n '__fish_seen_subcommand_from daemon' -l rpc-user -x -d 'the remote control\'s user'
 complete -c peerlink -n '__fish_seen_subcommand_from daemon' -l rpc-password -x -d 'the remote control\'s password; wanted at once where others can reach --rpc'
 complete -c peerlink -n '__fish_seen_subcommand_from daemon' -l rpc-host -x -d 'a name by which this machine may be called without a password, such as box.lan or *.home (repeatable)'
+complete -c peerlink -n '__fish_seen_subcommand_from daemon' -l open -d 'open the page of the remote control in this desktop\'s browser'
 complete -c peerlink -n '__fish_seen_subcommand_from daemon' -l dir -s d -x -a '(__fish_complete_directories)' -d 'folder to download to (default: the current one)'
 complete -c peerlink -n '__fish_seen_subcommand_from daemon' -l server -x -d 'server whose members share, HOST[:PORT]: peers are found there, too'
 complete -c peerlink -n '__fish_seen_subcommand_from daemon' -l group -x -d 'a group there to be seen in'

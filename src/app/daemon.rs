@@ -15,7 +15,7 @@ use super::notify::{self, Notify};
 use super::run::{self, identity, ways};
 use super::settings::{Environment, Settings, shown};
 use super::watch_dir::WatchDir;
-use super::{bans, dht, discovery, portmap, values};
+use super::{bans, dht, discovery, open, portmap, values};
 use crate::base::address::{Reach, reach};
 use crate::base::limits;
 use crate::base::text::harmless;
@@ -52,7 +52,7 @@ pub fn run(
     let state_dir = settings.state_dir(environment)?;
     let control = listens(settings)?;
     let mut options = run::options(settings, state_dir.clone(), RUNNING)?;
-    options.control = control;
+    options.control = control.clone();
     let _lock = lock(&state_dir)?;
     let remote = restored(settings, &state_dir)?;
     let (seed, key, peer_id) = identity()?;
@@ -93,6 +93,7 @@ pub fn run(
         Ok(given)
     })?;
     tell_ports(&reactor, settings, count, console);
+    show_page(&reactor, settings, &control);
     let notify = Notify::new();
     if notify.is_some() {
         notify::watch(reactor.handle());
@@ -203,6 +204,15 @@ fn tell_ports(reactor: &Reactor, settings: &Settings, count: usize, console: &Co
     if !settings.switch("quiet") || settings.count("port") == Some(0) {
         console.result(format!("listening on port {port}"));
         console.result(format!("remote control at port {control}, with {count} torrents"));
+    }
+}
+
+/// The page, for who wants to see it at once.
+fn show_page(reactor: &Reactor, settings: &Settings, control: &[SocketAddr]) {
+    if let Some((address, port)) = control.first().zip(reactor.control_port())
+        && settings.switch("open")
+    {
+        open::open(open::url(SocketAddr::new(address.ip(), port)));
     }
 }
 

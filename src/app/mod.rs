@@ -32,6 +32,7 @@ pub mod magnet;
 #[cfg(test)]
 mod manual;
 mod notify;
+mod open;
 pub mod own_key;
 mod portmap;
 pub mod progress;

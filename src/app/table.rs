@@ -228,6 +228,7 @@ pub const SETTINGS: &[Setting] = &[
     row("blocklist", None, Kind::Text, "", "a file or a URL"),
     row("watch-dir", None, Kind::Text, "", "a folder"),
     row("paused", None, Kind::Switch, "false", ""),
+    row("open", None, Kind::Switch, "false", ""),
     row("label", None, Kind::Names, "", "a word"),
     row("delete-data", None, Kind::Switch, "false", ""),
     row("no-date", None, Kind::Switch, "false", ""),

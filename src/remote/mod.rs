@@ -259,7 +259,7 @@ impl Remote {
     pub fn ask(&mut self, conn: crate::base::ConnId, request: &Request<'_>, now: Time, out: &mut Outbox) {
         let reply = match self.gate.enter(&request.head, request.remote, now) {
             Err(reply) => reply,
-            Ok(Way::Page(name)) => page::page(name),
+            Ok(Way::Page(name)) => page::page(name, &request.head),
             Ok(Way::Rpc) if self.calls.len() >= CALLS_MAX => {
                 armoured(Reply::text(503, "Too many calls are waiting.").with("Retry-After", "1"))
             }

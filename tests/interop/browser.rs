@@ -14,7 +14,7 @@ use crate::others::skip;
 /// What it is called here and there.
 const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
-fn browser() -> Option<&'static str> {
+pub fn browser() -> Option<&'static str> {
     let runs = |name: &&&str| {
         let mut command = Command::new(name);
         command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

@@ -1,5 +1,5 @@
 //! The program together with other people's, as seeds, as leechers and in swarms: libtorrent (from PyPI), aria2,
-//! transmission, qBittorrent, rtorrent, opentracker, and a browser on a server's page. On loopback, or in namespaces
+//! transmission, qBittorrent, rtorrent, opentracker, and a browser on the pages of server and daemon. On loopback, or in namespaces
 //! that a test makes. What is not installed is skipped, with a line that says so.
 
 mod browser;
@@ -20,6 +20,7 @@ mod network;
 mod opentracker;
 mod others;
 mod pads;
+mod page;
 mod payloads;
 mod private;
 mod remotes;

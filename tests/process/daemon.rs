@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use miniserde::json::{self, Object, Value};
@@ -23,9 +24,16 @@ pub struct Daemon {
 impl Daemon {
     /// Starts one with its downloads in `dl`.
     pub fn start(home: &Home, more: &[&str]) -> Daemon {
+        Daemon::start_with(home, more, |command| command)
+    }
+
+    /// The same, with something of its command changed.
+    pub fn start_with(home: &Home, more: &[&str], change: impl Fn(&mut Command) -> &mut Command) -> Daemon {
         let dir = home.text("dl");
         let words = ["daemon", "--rpc", "127.0.0.1:0", "-p", "0", "--bind", "127.0.0.1", "--dir", &dir];
-        let mut running = home.start(&[&words, more].concat());
+        let mut command = home.command(&[&words, more].concat());
+        change(&mut command);
+        let mut running = Running::start(command);
         running.port();
         let rest = running.line_after("remote control at port ");
         let rpc = rest.split(',').next().and_then(|port| port.parse().ok()).expect("a port");

@@ -13,7 +13,7 @@ use super::serve::serve;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+pub fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     let until = Instant::now() + PATIENCE;
     while !is_so() {
         assert!(Instant::now() < until, "never {what}");

@@ -19,6 +19,8 @@ command! {
     #[argh(option)] rpc_password: Option<String>,
     /// a name by which this machine may be called without a password, such as box.lan or *.home (repeatable)
     #[argh(option)] rpc_host: Vec<String>,
+    /// open the page of the remote control in this desktop's browser
+    #[argh(switch)] open: bool,
     /// folder to download to (default: the current one)
     #[argh(option, short = 'd')] dir: Option<String>,
     /// server whose members share, HOST[:PORT]: peers are found there, too
