@@ -59,6 +59,9 @@
 //!   It is told of torrents by notes, and looks at their machines while it answers ([`remote::Machines`]): rows are made
 //!   when somebody asks, not before. Its torrents are records; a complete one that nobody wants anything of keeps its
 //!   trackers alone ([`swarm::Sleeper`]), and hands them to the swarm that is made when somebody comes.
+//! * A web seed is a peer of its swarm that speaks HTTP (`swarm::web`), over a connection of the loop: so its bytes, credits,
+//!   turns, blame and limits are those of peers, and neither a thread nor a copy more is needed. `ureq` on the `web` threads
+//!   would have needed both, and could not be braked.
 //! * `io` may use `metainfo` (it hashes and reads torrents for `create`), and asks the kernel for resident pages with
 //!   `preadv2(RWF_NOWAIT)` in the loop: it cannot block, and saves seeds a hop to the disk thread.
 

@@ -86,6 +86,9 @@ pub enum Closed {
 pub enum Command {
     /// Dial; answered by `Connected` or `Closed`.
     Connect { conn: ConnId, to: SocketAddr },
+    /// Dial a web server; answered as `Connect`. With a name, TLS is spoken with whoever proves to have that name: it is
+    /// connected when that is done, and what is sent and received is the text within.
+    ConnectWeb { conn: ConnId, to: SocketAddr, name: Option<String> },
     /// Queue bytes.
     Send { conn: ConnId, bytes: Vec<u8> },
     /// Queue bytes, and say [`Input::Sent`] when nothing is queued on this connection any more.

@@ -66,6 +66,7 @@ impl Scene {
             limits: Default::default(),
             recheck: false,
             had: None,
+            web_seeds_by: peerlink::base::address::Reach::Nowhere,
             ways: Ways::default(),
             announce_all: false,
             prealloc: false,

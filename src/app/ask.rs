@@ -34,6 +34,7 @@ const LISTED: &[&str] = &[
     "labels",
     "downloadDir",
     "peersConnected",
+    "webseedsSendingToUs",
     "uploadedEver",
     "downloadedEver",
     "isFinished",
@@ -52,6 +53,7 @@ const LOOKED_AT: &[&str] = &[
     "files",
     "fileStats",
     "trackerStats",
+    "webseeds",
     "peers",
     "secondsSeeding",
 ];

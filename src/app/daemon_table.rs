@@ -118,6 +118,7 @@ pub fn object(torrent: &Told) -> Object {
         .number("ratio_permille", (ratio * 1000.0).floor() as u64)
         .maybe_number("eta_s", u64::try_from(eta).ok())
         .number("peers", torrent.count("peersConnected"))
+        .number("web_seeds_giving", torrent.count("webseedsSendingToUs"))
         .number("added", torrent.count("addedDate"))
         .number("done", torrent.count("doneDate"))
         .number("position", torrent.count("queuePosition"))
@@ -145,13 +146,20 @@ pub fn closer(torrent: &Told) -> Vec<String> {
     let moved = (size(torrent.count("downloadedEver")), size(torrent.count("uploadedEver")));
     line("moved", format!("{} fetched, {} sent, ratio {}", moved.0, moved.1, ratio(torrent)));
     line("left", eta(torrent));
-    line("peers", torrent.int("peersConnected").to_string());
+    let web_seeds = match torrent.int("webseedsSendingToUs") {
+        0 => String::new(),
+        count => format!(" and {count} of the web seeds"),
+    };
+    line("peers", format!("{}{web_seeds}", torrent.int("peersConnected")));
     line("folder", harmless(torrent.text("downloadDir")));
     line("hash", torrent.text("hashString").to_string());
     let is_private = if torrent.is("isPrivate") { ", private" } else { "" };
     line("pieces", format!("{} of {}{is_private}", torrent.int("pieceCount"), size(torrent.count("pieceSize"))));
     line("labels", harmless(&torrent.texts("labels").join(", ")));
     line("comment", harmless(torrent.text("comment")));
+    for url in torrent.texts("webseeds") {
+        line("web seed", harmless(&url));
+    }
     for tracker in torrent.list("trackerStats") {
         let result = harmless(tracker.text("lastAnnounceResult"));
         line("tracker", format!("{} {result}", harmless(tracker.text("announce"))));

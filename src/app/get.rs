@@ -9,6 +9,7 @@ use super::settings::{Environment, Settings};
 use super::source::{self, Source};
 use super::space::MinFree;
 use super::{sought, values};
+use crate::base::address::Reach;
 use crate::io::console::Console;
 use crate::metainfo::Metainfo;
 use crate::metainfo::magnet::Magnet;
@@ -38,12 +39,13 @@ pub fn run(
     for source in sources {
         items.push(match source {
             Source::Link(magnet, info_hash) => {
-                Item { subject: Subject::Link(magnet, info_hash), dir: dir.clone(), wanted: Vec::new() }
+                let subject = Subject::Link(magnet, info_hash);
+                Item { subject, dir: dir.clone(), wanted: Vec::new(), named_by: Reach::Nowhere }
             }
-            Source::Torrent(metainfo, magnet) => {
+            Source::Torrent(metainfo, magnet, named_by) => {
                 let wanted = wanted(&metainfo, magnet.as_deref(), settings)?;
                 let peers = magnet.map(|magnet| magnet.peers).unwrap_or_default();
-                Item { subject: Subject::Torrent(metainfo, peers), dir: dir.clone(), wanted }
+                Item { subject: Subject::Torrent(metainfo, peers), dir: dir.clone(), wanted, named_by }
             }
         });
     }
@@ -66,12 +68,13 @@ pub fn look(
     let mut items = Vec::new();
     for source in sources {
         match source {
-            Source::Torrent(metainfo, _) => {
+            Source::Torrent(metainfo, ..) => {
                 console.result(sought::told(&metainfo, list, settings.switch("json")));
             }
             Source::Link(magnet, info_hash) => {
                 let subject = Subject::Link(magnet, info_hash);
-                items.push(Item { subject, dir: std::path::PathBuf::new(), wanted: Vec::new() });
+                let (dir, wanted) = Default::default();
+                items.push(Item { subject, dir, wanted, named_by: Reach::Nowhere });
             }
         }
     }

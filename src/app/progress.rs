@@ -13,6 +13,11 @@ pub fn line(name: &str, row: &Row) -> String {
         1 => format!("peers {} (1 seed)", row.peers),
         seeds => format!("peers {} ({seeds} seeds)", row.peers),
     };
+    let peers = match row.web_seeds {
+        0 => peers,
+        1 => format!("{peers}  1 web seed"),
+        count => format!("{peers}  {count} web seeds"),
+    };
     let up = format!("↑ {}/s", size(row.up_per_s));
     match &row.activity {
         Activity::Metadata { total: 0, .. } => {
@@ -48,7 +53,7 @@ pub fn line(name: &str, row: &Row) -> String {
 /// What keeps a torrent without peers from getting some.
 fn trouble(row: &Row) -> String {
     match (&row.tracker_trouble, row.dht_nodes) {
-        _ if row.peers > 0 => String::new(),
+        _ if row.peers > 0 || row.web_seeds > 0 => String::new(),
         (Some(trouble), _) => format!("  ({trouble})"),
         (None, Some(0)) => "  (looking for the DHT)".into(),
         (None, Some(nodes)) => format!("  (asking the DHT: {nodes} nodes)"),
@@ -107,6 +112,7 @@ pub fn event(name: &str, info_hash: &str, row: &Row) -> String {
     object = object.number("downloaded", row.downloaded).number("uploaded", row.uploaded);
     object = object.number("down_per_s", row.down_per_s).number("up_per_s", row.up_per_s);
     object = object.number("peers", row.peers).number("seeds", row.seeds).number("known", row.known);
+    object = object.number("web_seeds", row.web_seeds);
     object = object.number("wasted", row.wasted).number("hash_fails", row.hash_fails).number("banned", row.banned);
     object = object.number("faults", row.faults);
     object = object.number("downloaded_ever", row.downloaded_ever).number("uploaded_ever", row.uploaded_ever);
@@ -140,6 +146,8 @@ pub mod tests {
             peers: 3,
             giving: 0,
             taking: 0,
+            web_seeds: 0,
+            web_giving: 0,
             unreachable: 0,
             seeds: 2,
             known: 9,

@@ -20,6 +20,7 @@ use super::settings::Settings;
 use super::sought::Sought;
 use super::space::MinFree;
 use super::values;
+use crate::base::address::Reach;
 use crate::base::{InfoHash, PeerId, Span, TorrentId, limits};
 use crate::io::console::{Console, Stream};
 use crate::io::reactor::{Ended, Handle, Next, Options, Reactor};
@@ -67,6 +68,8 @@ pub struct Item {
     pub dir: PathBuf,
     /// Per file; empty for all.
     pub wanted: Vec<bool>,
+    /// How far whoever gave it to us is; `Nowhere` for the person at this machine.
+    pub named_by: Reach,
 }
 
 /// Works on the torrents until they are done or somebody says stop.
@@ -253,6 +256,7 @@ pub fn add(torrent: TorrentId, item: Item, settings: &Settings) -> AddTorrent {
         had: None,
         prealloc: settings.text("prealloc") == Some("full"),
         ways: ways(settings),
+        web_seeds_by: item.named_by,
         limits: RateLimits {
             up_per_s: settings.size("torrent-up-limit").unwrap_or(0),
             down_per_s: settings.size("torrent-down-limit").unwrap_or(0),

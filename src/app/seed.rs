@@ -10,6 +10,7 @@ use super::server::Server;
 use super::settings::{Environment, Origin, Settings, shown};
 use super::source::{self, Source};
 use super::{create, publish};
+use crate::base::address::Reach;
 use crate::io::console::Console;
 use crate::metainfo::magnet::Magnet;
 
@@ -43,9 +44,10 @@ pub fn run(
     for source in sources {
         items.push(if source::is_torrent(source) {
             match find(source, index.as_ref(), &state_dir, settings, console)? {
-                Source::Torrent(metainfo, magnet) => {
+                Source::Torrent(metainfo, magnet, named_by) => {
                     let peers = magnet.map(|magnet| magnet.peers).unwrap_or_default();
-                    Item { subject: Subject::Torrent(metainfo, peers), dir: dir.clone(), wanted: Vec::new() }
+                    let subject = Subject::Torrent(metainfo, peers);
+                    Item { subject, dir: dir.clone(), wanted: Vec::new(), named_by }
                 }
                 Source::Link(..) => return Err(source::only_a_link(source)),
             }
@@ -67,7 +69,7 @@ fn find(
     let Some(server) = index.filter(|_| !Magnet::is_link(source)) else { return source::find(source, state_dir) };
     let (bytes, metainfo) = source::read_bytes(source)?;
     publish::publish(&bytes, server, state_dir, settings, console)?;
-    Ok(Source::Torrent(Arc::new(metainfo), None))
+    Ok(Source::Torrent(Arc::new(metainfo), None, Reach::Global))
 }
 
 /// Makes a torrent of a path, and keeps it in the state folder or where `--output` says.
@@ -95,5 +97,6 @@ fn made_of(
     if let Some(server) = index {
         publish::publish(&made.bytes, server, state_dir, settings, console)?;
     }
-    Ok(Item { subject: Subject::Torrent(Arc::new(made.metainfo), Vec::new()), dir: made.dir, wanted: Vec::new() })
+    let subject = Subject::Torrent(Arc::new(made.metainfo), Vec::new());
+    Ok(Item { subject, dir: made.dir, wanted: Vec::new(), named_by: Reach::Nowhere })
 }

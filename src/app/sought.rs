@@ -10,6 +10,7 @@ use super::run::{Item, Subject, add, ways};
 use super::settings::Settings;
 use super::space::MinFree;
 use super::{get, json};
+use crate::base::address::Reach;
 use crate::base::{InfoHash, Span, TorrentId, limits};
 use crate::io::reactor::Handle;
 use crate::machine::{Note, SeekTorrent};
@@ -78,7 +79,8 @@ impl<'a> Sought<'a> {
         }
         let metainfo = Arc::new(metainfo);
         let wanted = get::wanted(&metainfo, Some(&magnet), self.settings);
-        let item = wanted.map(|wanted| Item { subject: Subject::Torrent(metainfo.clone(), Vec::new()), dir, wanted });
+        let subject = Subject::Torrent(metainfo.clone(), Vec::new());
+        let item = wanted.map(|wanted| Item { subject, dir, wanted, named_by: Reach::Nowhere });
         let checked = item.and_then(|item| min_free.map_or(Ok(()), |free| free.check(&[&item])).map(|()| item));
         match checked {
             Err(failure) => follow.refuse(torrent, &failure),

@@ -9,6 +9,7 @@ use crossbeam_channel::bounded;
 use super::exit::{Exit, Failure};
 use super::server::Server;
 use super::{publish, sought};
+use crate::base::address::{Reach, reach};
 use crate::base::text::harmless;
 use crate::base::{InfoHash, JobId, Span, limits};
 use crate::io::statefile;
@@ -24,8 +25,9 @@ const FETCH_TIMEOUT: Span = Span::secs(60);
 
 /// What a source names.
 pub enum Source {
-    /// A torrent, and the link that named it where its .torrent was kept earlier.
-    Torrent(Arc<Metainfo>, Option<Box<Magnet>>),
+    /// A torrent, the link that named it where its .torrent was kept earlier, and how far whoever gave it is: `Nowhere`
+    /// for the person at this machine.
+    Torrent(Arc<Metainfo>, Option<Box<Magnet>>, Reach),
     /// A link or hash of which nothing is known here.
     Link(Box<Magnet>, InfoHash),
 }
@@ -36,13 +38,13 @@ pub enum Source {
 /// As [`read`].
 pub fn find(source: &str, state_dir: &Path) -> Result<Source, Failure> {
     let Some(magnet) = link(source)? else {
-        return read(source).map(|metainfo| Source::Torrent(Arc::new(metainfo), None));
+        return read_from(source).map(|(_, metainfo, from)| Source::Torrent(Arc::new(metainfo), None, from));
     };
     let Some(info_hash) = magnet.info_hash else {
         return Err(bad("magnet link", "this is a v2-only torrent (BEP 52); only v1 and hybrid ones can be used"));
     };
     Ok(match kept(&magnet, info_hash, state_dir) {
-        Some(metainfo) => Source::Torrent(Arc::new(metainfo), Some(Box::new(magnet))),
+        Some(metainfo) => Source::Torrent(Arc::new(metainfo), Some(Box::new(magnet)), Reach::Nowhere),
         None => Source::Link(Box::new(magnet), info_hash),
     })
 }
@@ -77,11 +79,15 @@ pub fn read(source: &str) -> Result<Metainfo, Failure> {
 /// # Errors
 /// As [`read`].
 pub fn read_bytes(source: &str) -> Result<(Vec<u8>, Metainfo), Failure> {
+    read_from(source).map(|(bytes, metainfo, _)| (bytes, metainfo))
+}
+
+fn read_from(source: &str) -> Result<(Vec<u8>, Metainfo, Reach), Failure> {
     let shown = harmless(source);
-    let bytes = bytes_of(source, &shown)?;
+    let (bytes, from) = bytes_of(source, &shown)?;
     let name = if source == "-" { "standard input" } else { &shown };
     let metainfo = metainfo::parse::parse(&bytes).map_err(|refused| bad(name, &refused.to_string()))?;
-    Ok((bytes, metainfo))
+    Ok((bytes, metainfo, from))
 }
 
 /// Looks names, numbers and hashes up in the index of a server: what it has becomes the URL of its .torrent, what
@@ -145,13 +151,16 @@ fn bad(name: &str, why: &str) -> Failure {
     Failure::new(Exit::BadTorrent, format!("{name}: {why}"))
 }
 
-fn bytes_of(source: &str, shown: &str) -> Result<Vec<u8>, Failure> {
+/// What is there, and how far whoever gave it is.
+fn bytes_of(source: &str, shown: &str) -> Result<(Vec<u8>, Reach), Failure> {
+    let of_a_person = |bytes| (bytes, Reach::Nowhere);
     let starts = |scheme: &str| source.get(..scheme.len()).is_some_and(|head| head.eq_ignore_ascii_case(scheme));
     if source == "-" {
-        return read_all(std::io::stdin().lock()).map_err(|e| bad("standard input", &format!("cannot read it: {e}")));
+        let read = read_all(std::io::stdin().lock());
+        return read.map(of_a_person).map_err(|e| bad("standard input", &format!("cannot read it: {e}")));
     }
     if Path::new(source).symlink_metadata().is_ok() {
-        return read_file(Path::new(source), shown);
+        return read_file(Path::new(source), shown).map(of_a_person);
     }
     if starts("http://") || starts("https://") {
         return fetch(source, shown);
@@ -180,7 +189,7 @@ fn read_all(reader: impl Read) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn fetch(url: &str, shown: &str) -> Result<Vec<u8>, Failure> {
+fn fetch(url: &str, shown: &str) -> Result<(Vec<u8>, Reach), Failure> {
     let (tell, told) = bounded(1);
     let web = Web::new(web::Options::default(), move |completion| {
         let _ = tell.try_send(completion);
@@ -190,7 +199,10 @@ fn fetch(url: &str, shown: &str) -> Result<Vec<u8>, Failure> {
     web.fetch(JobId(0), request);
     let unreachable = |why: &str| Failure::new(Exit::Unreachable, format!("{shown}: {}", harmless(why)));
     match told.recv() {
-        Ok(Completion::Fetched { result: Ok(fetched), .. }) if fetched.status == 200 => Ok(fetched.body),
+        Ok(Completion::Fetched { result: Ok(fetched), .. }) if fetched.status == 200 => {
+            let from = fetched.from.map_or(Reach::Global, |from| reach(from.ip()));
+            Ok((fetched.body, from))
+        }
         Ok(Completion::Fetched { result: Ok(fetched), .. }) => {
             Err(bad(shown, &format!("the server answers {} instead of a torrent", fetched.status)))
         }

@@ -118,6 +118,10 @@ pub const URL_LEN: usize = 4096;
 pub const TRACKER_REPLY_LEN: usize = 1024 * 1024;
 /// Redirects followed.
 pub const REDIRECTS: u32 = 5;
+/// Web seeds of one torrent that are in use at once; each has one connection.
+pub const WEB_SEEDS_ACTIVE: usize = 4;
+/// Connections to one web server, of all torrents (as many as browsers are polite with).
+pub const WEB_CONNS_PER_HOST: usize = 4;
 /// Peers believed of one reply.
 pub const REPLY_PEERS: usize = 2000;
 

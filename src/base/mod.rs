@@ -8,6 +8,7 @@ pub mod crc32c;
 pub mod credits;
 pub mod geometry;
 pub mod glob;
+pub mod hosts;
 pub mod ids;
 pub mod keyed;
 pub mod limiter;

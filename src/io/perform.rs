@@ -49,6 +49,7 @@ impl Reactor {
     fn perform(&mut self, stage: &mut Stage<'_>, command: Command) {
         match command {
             Command::Connect { conn, to } => self.dial(conn, to),
+            Command::ConnectWeb { conn, to, name } => self.dial_web(conn, to, name),
             Command::Send { conn, bytes } => self.enqueue(conn, |c| c.queue.push(bytes)),
             Command::SendTold { conn, bytes } => self.enqueue(conn, |c| {
                 c.queue.push(bytes);
@@ -178,6 +179,14 @@ impl Reactor {
             Err(_) => Closed::Unreachable,
         };
         self.inputs.push_back(Queued::Closed(id, reason));
+    }
+
+    /// As [`Self::dial`]. TLS is not spoken here yet.
+    fn dial_web(&mut self, id: ConnId, to: SocketAddr, name: Option<String>) {
+        match name {
+            None => self.dial(id, to),
+            Some(_) => self.inputs.push_back(Queued::Closed(id, Closed::Unreachable)),
+        }
     }
 
     /// A non-blocking connect, from the bound address of the same family if there is one.

@@ -229,6 +229,8 @@ pub struct AddTorrent {
     /// Reserve room for all wanted files before anything is downloaded.
     pub prealloc: bool,
     pub ways: Ways,
+    /// How far whoever named the web seeds is: more local addresses are not believed. `Nowhere` for a person here.
+    pub web_seeds_by: Reach,
 }
 
 /// An info hash whose metainfo is to be found.
@@ -323,6 +325,9 @@ pub struct Row {
     /// Peers that payload comes from, and that it goes to.
     pub giving: u32,
     pub taking: u32,
+    /// Web seeds that we are connected to, and those of them that payload comes from; they are no peers.
+    pub web_seeds: u32,
+    pub web_giving: u32,
     /// Bytes of pieces that no connected peer has, of those that are missing.
     pub unreachable: u64,
     /// Addresses that could be dialled.
@@ -358,6 +363,8 @@ impl Row {
             seeds: 0,
             giving: 0,
             taking: 0,
+            web_seeds: 0,
+            web_giving: 0,
             unreachable: 0,
             known: 0,
             wasted: 0,

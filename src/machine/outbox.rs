@@ -2,7 +2,8 @@
 
 use super::{Command, Datagrams, Job, Note};
 use crate::base::credits::Credits;
-use crate::base::limits::{METADATA_ROOM, SAID_ROOM};
+use crate::base::hosts::Hosts;
+use crate::base::limits::{METADATA_ROOM, SAID_ROOM, WEB_CONNS_PER_HOST};
 use crate::base::room::Room;
 use crate::base::shared_limit::SharedLimit;
 use crate::base::{ConnId, JobId, Pool, Time, TorrentId};
@@ -25,6 +26,8 @@ pub struct Outbox {
     /// Info dictionaries on their way in, and what peers say meanwhile.
     pub metadata_room: Room,
     pub said_room: Room,
+    /// Connections to web seeds, of all torrents.
+    pub web_hosts: Hosts,
     pub rng: fastrand::Rng,
     /// Whom no torrent deals with.
     pub bans: Bans,
@@ -49,6 +52,7 @@ impl Outbox {
             down_limit: SharedLimit::default(),
             metadata_room: Room::new(METADATA_ROOM),
             said_room: Room::new(SAID_ROOM),
+            web_hosts: Hosts::new(WEB_CONNS_PER_HOST),
             rng: fastrand::Rng::with_seed(seed),
             bans: Bans::default(),
             wall_ms: 0,

@@ -6,6 +6,7 @@ pub mod hybrid;
 pub mod magnet;
 pub mod parse;
 pub mod path;
+pub mod raw_names;
 pub mod rename;
 pub mod show;
 pub mod show_magnet;

@@ -44,6 +44,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::super::Node;
+    use crate::base::address::Reach;
     use crate::base::{Bitfield, ConnId, PeerId, Span, Time, TorrentId};
     use crate::machine::{
         AddTorrent, Command, Completion, Input, Job, Machine, Note, Opened, Outbox, RateLimits, Ways,
@@ -78,6 +79,7 @@ mod tests {
             prealloc: false,
             limits: RateLimits::default(),
             ways: Ways { pex: false, lsd: false },
+            web_seeds_by: Reach::Global,
         }
     }
 

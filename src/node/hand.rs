@@ -55,6 +55,10 @@ impl Node {
                     self.greetings.begin(*conn, *to);
                     self.owners.insert(*conn, Owner::Swarm(id));
                 }
+                Command::ConnectWeb { conn, to, .. } => {
+                    self.places.dials(*conn, id, is_far(*to), now);
+                    self.owners.insert(*conn, Owner::Swarm(id));
+                }
                 Command::Close { conn } => {
                     self.places.gone(*conn);
                     self.greetings.end(*conn);

@@ -151,7 +151,7 @@ const FIELDS: &[(&str, Needs, Write)] = &[
         let urls = f.metainfo.map_or(&[][..], |metainfo| &metainfo.web_seeds);
         write_list(urls, to, |url, to| quote(url, to));
     }),
-    ("webseedsSendingToUs", Nothing, |_, to| number(0, to)),
+    ("webseedsSendingToUs", Nothing, |f, to| number(f.row.as_ref().map_or(0, |row| row.web_giving), to)),
 ];
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use super::add::peers_of;
 use super::get::read_torrent;
 use super::torrent::{Own, Run, Torrent, Trouble};
 use super::{Errand, Remote};
+use crate::base::address::Reach;
 use crate::base::{Span, Time, TorrentId};
 use crate::machine::{
     AddTorrent, DiskError, DiskErrorKind, Event, Happened, Job, Note, Outbox, RateLimits, Row, SeekTorrent, Sleep,
@@ -178,6 +179,8 @@ impl Remote {
             limits,
             prealloc: self.options.prealloc,
             ways: self.options.ways,
+            // Whoever speaks to the remote control may come from anywhere: never from there (RELIABILITY: SSRF).
+            web_seeds_by: Reach::Global,
             metainfo,
         };
         out.tell(Note::Add(Box::new(add)));

@@ -4,6 +4,7 @@
 //! passes later, whoever sent a block that differs from the right one is convicted.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 use super::active::{Sender, ZEROS};
 use crate::base::Piece;
@@ -27,6 +28,9 @@ struct Attempt {
 #[derive(Clone, Debug)]
 struct Enrolled {
     suspect: Suspect,
+    name: Name,
+    /// It is this one of the torrent's web seeds.
+    web_seed: Option<usize>,
     conn_count: u32,
     /// A piece with blocks of it was right, and none that it shared has failed since.
     is_proven: bool,
@@ -46,7 +50,17 @@ pub struct Blame {
 impl Blame {
     /// A number for a peer whose handshake is complete; given back with [`Self::left`].
     pub fn enrol(&mut self, suspect: Suspect) -> Sender {
-        if let Some(sender) = self.by_name.get(&suspect.name())
+        self.enrol_as(suspect.name(), suspect, None)
+    }
+
+    /// The same for a web seed, which answers for itself: not for peers at its address, nor they for it.
+    pub fn enrol_web(&mut self, suspect: Suspect, seed: usize) -> Sender {
+        let name = Name::Peer(Ipv4Addr::UNSPECIFIED.into(), suspect.peer_id);
+        self.enrol_as(name, suspect, Some(seed))
+    }
+
+    fn enrol_as(&mut self, name: Name, suspect: Suspect, web_seed: Option<usize>) -> Sender {
+        if let Some(sender) = self.by_name.get(&name)
             && let Some(enrolled) = self.senders.get_mut(sender)
         {
             enrolled.conn_count += 1;
@@ -56,14 +70,15 @@ impl Blame {
             return *sender;
         }
         self.next_sender += 1;
-        self.by_name.insert(suspect.name(), self.next_sender);
-        self.senders.insert(self.next_sender, Enrolled { suspect, conn_count: 1, is_proven: false });
+        self.by_name.insert(name, self.next_sender);
+        let enrolled = Enrolled { suspect, name, web_seed, conn_count: 1, is_proven: false };
+        self.senders.insert(self.next_sender, enrolled);
         if self.senders.len() > SENDERS_MAX {
             // Connections are few, so this is soon found.
             let oldest =
                 self.senders.iter().find(|(_, enrolled)| enrolled.conn_count == 0).map(|(sender, _)| *sender);
             if let Some(enrolled) = oldest.and_then(|oldest| self.senders.remove(&oldest)) {
-                self.by_name.remove(&enrolled.suspect.name());
+                self.by_name.remove(&enrolled.name);
             }
         }
         self.next_sender
@@ -79,6 +94,11 @@ impl Blame {
     /// Who that is, if it is remembered.
     pub fn suspect(&self, sender: Sender) -> Option<Suspect> {
         self.senders.get(&sender).map(|enrolled| enrolled.suspect)
+    }
+
+    /// Which web seed that is, if it is one.
+    pub fn web_seed(&self, sender: Sender) -> Option<usize> {
+        self.senders.get(&sender).and_then(|enrolled| enrolled.web_seed)
     }
 
     /// Whether it gave good data and is under no suspicion.

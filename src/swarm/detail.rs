@@ -10,7 +10,7 @@ impl Swarm {
     pub fn peer_rows(&mut self, now: Time) -> Vec<PeerRow> {
         let piece_count = self.torrent.metainfo.geometry.piece_count();
         let known = &self.contacts.known;
-        let rows = self.peers.values_mut().filter(|peer| peer.is_open()).map(|peer| PeerRow {
+        let rows = self.peers.values_mut().filter(|peer| peer.is_open() && peer.web.is_none()).map(|peer| PeerRow {
             address: peer.remote,
             peer_id: peer.peer_id,
             is_inbound: peer.dialled != Some(peer.remote),

@@ -18,6 +18,11 @@ use crate::wire::peer::{Message, RawBlock};
 const PIPELINE_NEW: u32 = 2;
 /// A pipeline holds what a peer sends in this time, so that neither its disk nor our loop leaves it idle.
 const PIPELINE_SPAN: Span = Span::secs(1);
+/// A web seed has this many blocks to give at least, and is asked for whole pieces up to as many blocks: 1 MiB.
+const LEAST_OF_PIECES: u32 = 16;
+const WHOLE_MAX: u32 = 64;
+/// It is asked for no more blocks at once than these.
+const REQQ_OF_PIECES: u32 = 512;
 /// Requests that a peer which says nothing else surely accepts (`reqq`).
 const REQQ_DEFAULT: u32 = 250;
 /// Cancelled requests remembered per peer: their blocks may still come.
@@ -61,6 +66,8 @@ pub struct Down {
     /// Last byte of a block, or the first request after a pause.
     last_payload: Time,
     pipeline: u32,
+    /// The pipeline of a peer that gives next to nothing.
+    least: u32,
     reqq: u32,
     /// The pipeline still grows with every block.
     is_slow_start: bool,
@@ -87,6 +94,7 @@ impl Down {
             last_progress: now,
             last_payload: now,
             pipeline: PIPELINE_NEW,
+            least: PIPELINE_NEW,
             reqq: REQQ_DEFAULT,
             is_slow_start: true,
             rate_before: 0,
@@ -116,6 +124,12 @@ impl Down {
     /// promises, and tells so up to 10 s later.
     pub fn bound(&mut self, reqq: u32) {
         self.reqq = reqq.saturating_sub(1).clamp(1, 2000);
+    }
+
+    /// It is asked for whole pieces, of so many blocks, and for the next before one is through.
+    pub fn want_pieces(&mut self, blocks_per_piece: u32) {
+        self.least = (2 * blocks_per_piece.min(WHOLE_MAX)).max(LEAST_OF_PIECES);
+        (self.pipeline, self.reqq) = (self.least, REQQ_OF_PIECES);
     }
 
     /// Whether blocks are on their way.
@@ -174,7 +188,7 @@ impl Down {
         self.rate_before = rate;
         if !self.is_slow_start {
             let in_flight = rate as f64 * PIPELINE_SPAN.as_secs_f64() / f64::from(BLOCK_LEN);
-            self.pipeline = (in_flight as u32 + PIPELINE_NEW).min(self.reqq);
+            self.pipeline = (in_flight as u32 + self.least).min(self.reqq);
         }
         if self.is_snubbed {
             self.pipeline = 1;
@@ -191,10 +205,12 @@ impl Torrent {
         if !self.may_request() || !peer.am_interested || !may_ask || now < down.refused_until {
             return;
         }
-        if outstanding > down.pipeline / 2 {
+        // A web server knows no cancel: what was taken back comes all the same, and is taken if nobody else had it.
+        let still_comes = peer.web.is_some() && !down.cancelled.is_empty();
+        if outstanding > down.pipeline / 2 || still_comes {
             return;
         }
-        let wanted = down.pipeline - outstanding.min(down.pipeline);
+        let wanted = self.whole_pieces(peer, down.pipeline - outstanding.min(down.pipeline));
         let room = self.requests_room(peer, now, out).min(wanted);
         let blocks = self.pick_for(peer, room as usize, now, out);
         if blocks.is_empty() {
@@ -212,15 +228,28 @@ impl Torrent {
                 out.download.add_idle(self.id);
             }
             self.spend(Way::Down, peer, u64::from(block.len()), out);
-            Message::Request(block.into()).write(&mut bytes);
+            match &mut peer.web {
+                Some(web) => web.want(block),
+                None => Message::Request(block.into()).write(&mut bytes),
+            }
             peer.down.requested.push_back(Request { block, at: now });
         }
         peer.last_sent = now;
-        out.send(peer.conn, bytes);
+        match &mut peer.web {
+            Some(_) => self.ask_web(peer, out),
+            None => out.send(peer.conn, bytes),
+        }
         if is_short {
             // Whoever finds nothing waits for its turn.
             self.requests_room(peer, now, out);
         }
+    }
+
+    /// As many blocks as a web seed is asked for at once: whole pieces, where they are not long. Others: all of them.
+    fn whole_pieces(&self, peer: &Peer, wanted: u32) -> u32 {
+        let blocks_per_piece = self.metainfo.geometry.piece_len().div_ceil(BLOCK_LEN).min(WHOLE_MAX);
+        let is_odd = peer.web.is_none() || (wanted < blocks_per_piece && !peer.down.expects_blocks());
+        if is_odd { wanted } else { wanted - wanted % blocks_per_piece }
     }
 
     /// How many requests limits and credits allow this peer now. 0: the torrent waits for its turn.

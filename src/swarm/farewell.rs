@@ -4,6 +4,7 @@ use super::Swarm;
 use super::known::Session;
 use super::peer::{Fault, Peer};
 use super::torrent::Later;
+use super::web_peer::end_of;
 use crate::base::{ConnId, PeerId, Time};
 use crate::machine::Outbox;
 use crate::storage::{Bans, Suspect};
@@ -58,6 +59,7 @@ impl Swarm {
         };
         log::debug!("{}: {} {fault}", self.torrent.metainfo.name, peer.remote);
         out.close(conn);
+        self.web_ended(&peer, end_of(&fault), now, out);
         self.gone(peer, fault.ending(), now, out);
     }
 
@@ -89,7 +91,8 @@ impl Swarm {
 
     /// Proven liars leave, and what they sent goes with them.
     pub(super) fn cast_out(&mut self, now: Time, out: &mut Outbox) {
-        let is_banned = |peer: &&Peer| peer.is_open() && out.bans.is_banned(now, peer.suspect());
+        let is_banned =
+            |peer: &&Peer| peer.is_open() && peer.web.is_none() && out.bans.is_banned(now, peer.suspect());
         let liars: Vec<_> = self.peers.values().filter(is_banned).map(|peer| (peer.conn, peer.sender)).collect();
         for (conn, sender) in liars {
             self.torrent.discard(sender, out);
@@ -118,7 +121,9 @@ impl Fault {
             Fault::Timeout(_) => Ending::Late,
             Fault::Ourselves | Fault::Banned | Fault::BothSeeds => Ending::ForGood,
             Fault::Duplicate => Ending::Double,
-            Fault::WrongTorrent | Fault::NoAnswer | Fault::BothSated | Fault::NotNeeded(_) => Ending::OfItself,
+            Fault::Web(_) | Fault::WrongTorrent | Fault::NoAnswer | Fault::BothSated | Fault::NotNeeded(_) => {
+                Ending::OfItself
+            }
         }
     }
 }

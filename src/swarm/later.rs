@@ -19,6 +19,7 @@ impl Swarm {
             }
         }
         self.announce(now, out);
+        self.look_for_web_seeds(now, out);
         self.contacts.look(self.is_short_of_peers(), now, out);
         if self.next_tick.is_none() && !self.peers.is_empty() {
             self.next_tick = Some(now + routine::TICK);
@@ -35,7 +36,8 @@ impl Swarm {
             }
             Later::Verified(piece) => {
                 let message: Arc<[u8]> = Message::Have(piece.index()).to_bytes().into();
-                let others = self.peers.values().filter(|peer| peer.is_open() && !peer.is_seed());
+                let others =
+                    self.peers.values().filter(|peer| peer.is_open() && !peer.is_seed() && peer.web.is_none());
                 let conns: Vec<ConnId> = others.map(|peer| peer.conn).collect();
                 if !conns.is_empty() {
                     out.push(Command::SendMany { conns, bytes: message });
@@ -57,8 +59,10 @@ impl Swarm {
                 out.tell(Note::Complete { torrent: self.torrent.id });
             }
             Later::Banned => self.cast_out(now, out),
+            Later::WebLied { seed } => self.drop_web_seed(seed, now, out),
             Later::Heard { from, peers } => self.contacts.hear(&peers, Source::Pex, reach(from.ip()), now),
             Later::CancelAll => {
+                self.hang_up_web_seeds(now, out);
                 for peer in self.peers.values_mut() {
                     self.torrent.cancel_all(peer, now, out);
                 }

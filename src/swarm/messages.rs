@@ -9,7 +9,7 @@ use super::torrent::{Later, Torrent};
 use crate::base::limits::WANTED_MAX;
 use crate::base::{Bitfield, PeerId, Piece, Time};
 use crate::machine::{Note, Outbox};
-use crate::wire::decoder::Event;
+use crate::wire::decoder::{Decoder, Event};
 use crate::wire::extension::{self, Ours, Theirs};
 use crate::wire::handshake::Handshake;
 use crate::wire::peer::Message;
@@ -114,6 +114,34 @@ impl Torrent {
         }
         peer.last_sent = now;
         out.send(peer.conn, bytes);
+    }
+
+    /// What a peer said, message by message.
+    ///
+    /// # Errors
+    /// With the first that breaks the rules.
+    pub fn read_messages(
+        &mut self,
+        peer: &mut Peer,
+        mut bytes: &[u8],
+        now: Time,
+        out: &mut Outbox,
+    ) -> Result<(), Fault> {
+        let mut decoder = std::mem::replace(&mut peer.decoder, Decoder::new(0));
+        let result = loop {
+            match decoder.next(&mut bytes) {
+                Ok(Some(event)) => {
+                    peer.last_received = now;
+                    if let Err(fault) = self.on_event(peer, event, now, out) {
+                        break Err(fault);
+                    }
+                }
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(Fault::Decode(error)),
+            }
+        };
+        peer.decoder = decoder;
+        result
     }
 
     pub fn on_event(&mut self, peer: &mut Peer, event: Event<'_>, now: Time, out: &mut Outbox) -> Result<(), Fault> {
@@ -321,6 +349,9 @@ impl Torrent {
             return;
         }
         peer.am_interested = is_interested;
+        if peer.web.is_some() {
+            return;
+        }
         peer.last_sent = now;
         let message = if is_interested { Message::Interested } else { Message::NotInterested };
         out.send(peer.conn, message.to_bytes());

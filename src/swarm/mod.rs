@@ -36,6 +36,9 @@ mod torrent;
 mod tracked;
 mod uploads;
 mod verify;
+pub mod web;
+mod web_peer;
+mod web_seeds;
 mod zeros;
 
 use std::collections::BTreeMap;
@@ -52,6 +55,7 @@ use self::peer::{Fault, Has, Peer, Stage};
 use self::rates::Rates;
 pub use self::sleeper::Sleeper;
 use self::torrent::{Phase, Setup, Torrent, piece_ranks};
+use self::web_seeds::{End, WebSeeds};
 use crate::base::limits::{READ_BLOCKS, READ_LEN};
 use crate::base::{ConnId, InfoHash, PeerId, Pool, Time, TorrentId};
 use crate::machine::{AddTorrent, Closed, Completion, Input, Machine, Note, Outbox, RateLimits, StoreSpec, Ways};
@@ -76,6 +80,7 @@ pub struct Swarm {
     torrent: Torrent,
     peers: BTreeMap<ConnId, Peer>,
     contacts: Contacts,
+    web_seeds: WebSeeds,
     /// Ways to peers in use; none for a private torrent.
     ways: Ways,
     gossip: Gossip,
@@ -109,6 +114,7 @@ impl Swarm {
         if us.has_server {
             contacts = contacts.with_server(add.metainfo.info_hash);
         }
+        let web_seeds = WebSeeds::new(add.torrent, &add.metainfo, add.web_seeds_by);
         let setup = Setup {
             id: add.torrent,
             has_dht,
@@ -129,6 +135,7 @@ impl Swarm {
             turned_away: 0,
             jobs_out: 0,
             contacts,
+            web_seeds,
             ways,
             gossip: Gossip::default(),
             choker: Choker::default(),
@@ -211,10 +218,11 @@ impl Swarm {
         let Some(peer) = self.peers.get_mut(&conn) else {
             return out.close(conn);
         };
+        (peer.since, peer.last_received, peer.last_sent) = (now, now, now);
+        if peer.web.is_some() {
+            return self.web_connected(conn, now, out);
+        }
         peer.stage = Stage::Handshaking(Default::default());
-        peer.since = now;
-        peer.last_received = now;
-        peer.last_sent = now;
         out.send(conn, self.torrent.handshake(self.us.peer_id).to_bytes().to_vec());
     }
 
@@ -222,6 +230,9 @@ impl Swarm {
         let Some(peer) = self.peers.get_mut(&conn) else {
             return out.close(conn);
         };
+        if peer.web.is_some() {
+            return self.web_said(conn, bytes, now, out);
+        }
         if let Stage::Waiting(waiting) = &mut peer.stage {
             if !waiting.hear(bytes) {
                 self.hang_up(conn, Fault::NotNeeded("says more than is kept of it"), now, out);
@@ -243,7 +254,7 @@ impl Swarm {
         let Some(peer) = self.peers.get_mut(&conn) else {
             return;
         };
-        if let Err(fault) = read_messages(&mut self.torrent, peer, bytes, now, out) {
+        if let Err(fault) = self.torrent.read_messages(peer, bytes, now, out) {
             self.hang_up(conn, fault, now, out);
         }
     }
@@ -334,30 +345,6 @@ impl Swarm {
     }
 }
 
-fn read_messages(
-    torrent: &mut Torrent,
-    peer: &mut Peer,
-    mut bytes: &[u8],
-    now: Time,
-    out: &mut Outbox,
-) -> Result<(), Fault> {
-    let mut decoder = std::mem::replace(&mut peer.decoder, crate::wire::decoder::Decoder::new(0));
-    let result = loop {
-        match decoder.next(&mut bytes) {
-            Ok(Some(event)) => {
-                peer.last_received = now;
-                if let Err(fault) = torrent.on_event(peer, event, now, out) {
-                    break Err(fault);
-                }
-            }
-            Ok(None) => break Ok(()),
-            Err(error) => break Err(Fault::Decode(error)),
-        }
-    };
-    peer.decoder = decoder;
-    result
-}
-
 impl Machine for Swarm {
     fn handle(&mut self, now: Time, input: Input<'_>, out: &mut Outbox) {
         let before = out.commands.len();
@@ -376,6 +363,7 @@ impl Machine for Swarm {
                 } else if let Some(peer) = self.peers.remove(&conn) {
                     log::debug!("{}: {} closed: {reason:?}", self.torrent.metainfo.name, peer.remote);
                     let has_answered = !matches!(peer.stage, Stage::Dialling | Stage::Handshaking(_));
+                    self.web_ended(&peer, End::Closed, now, out);
                     self.contacts.lost(now, peer.dialled, reason, has_answered.then_some(peer.since));
                     self.gone(peer, Ending::OfItself, now, out);
                 }
@@ -413,7 +401,7 @@ impl Machine for Swarm {
         if !peer.down.expects_blocks() || pool.available() >= READ_BLOCKS.min(pool.max()) {
             return READ_LEN;
         }
-        peer.decoder.payload_left() as usize
+        peer.web.as_ref().map_or(peer.decoder.payload_left(), |web| web.payload_left()) as usize
     }
 
     fn check(&self) {

@@ -9,6 +9,7 @@ use super::gossip::Exchange;
 use super::met::Waiting;
 use super::talk::Talk;
 use super::uploads::Up;
+use super::web::{Refusal, Web};
 use crate::base::{Bitfield, ConnId, PeerId, Piece, Time};
 use crate::storage::Suspect;
 use crate::wire::decoder::Decoder;
@@ -118,6 +119,8 @@ pub struct Peer {
     pub last_sent: Time,
     /// Last block in either direction, for hanging up on the useless when full.
     pub last_block: Time,
+    /// It is a web seed, and speaks HTTP.
+    pub web: Option<Box<Web>>,
 }
 
 impl Peer {
@@ -156,6 +159,7 @@ impl Peer {
             useless_since: now,
             last_sent: now,
             last_block: now,
+            web: None,
         }
     }
 
@@ -206,6 +210,8 @@ pub enum Fault {
     BothSeeds,
     /// Both sides have all they want, which may change.
     BothSated,
+    /// A web seed's answer is of no use.
+    Web(Refusal),
     /// Our side ended it for its own reasons.
     NotNeeded(&'static str),
 }
@@ -225,6 +231,7 @@ impl std::fmt::Display for Fault {
             Fault::NoAnswer => f.write_str("does not answer"),
             Fault::BothSeeds => f.write_str("is complete, like us"),
             Fault::BothSated => f.write_str("has all it wants, like us"),
+            Fault::Web(refusal) => refusal.fmt(f),
             Fault::NotNeeded(why) => f.write_str(why),
         }
     }

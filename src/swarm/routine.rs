@@ -41,7 +41,8 @@ impl Swarm {
         };
         let look = self.contacts.next_look(self.is_short_of_peers());
         let announce = self.contacts.announcer.next_deadline();
-        [self.next_tick, flush, retry, self.torrent.throttled_until, announce, look].into_iter().flatten().min()
+        let web = self.next_web_look();
+        [self.next_tick, flush, retry, self.torrent.throttled_until, announce, look, web].into_iter().flatten().min()
     }
 
     /// Something is missing, there are few peers and nobody left to dial.
@@ -70,12 +71,16 @@ impl Swarm {
 
     /// The dial it would like to make next, and when.
     pub fn next_dial(&self) -> Option<(Time, SocketAddr)> {
-        self.contacts.known.next_due().filter(|_| self.may_dial())
+        let dials = [self.contacts.known.next_due(), self.next_web_dial()];
+        dials.into_iter().flatten().min_by_key(|(due, _)| *due).filter(|_| self.may_dial())
     }
 
     /// Its turn to dial, once: torrents take turns, since the process may only do so many. What another torrent is
     /// dialling (`is_greeted`) comes later.
     pub fn dial(&mut self, now: Time, is_greeted: impl Fn(SocketAddr) -> bool, out: &mut Outbox) {
+        if self.may_dial() && self.next_web_dial().is_some_and(|(due, _)| due <= now) {
+            return self.dial_web(now, out);
+        }
         while self.may_dial()
             && let Some(address) = self.contacts.known.take_due(now, &is_greeted)
         {
@@ -216,6 +221,7 @@ fn look_after(torrent: &mut Torrent, peer: &mut Peer, now: Time, out: &mut Outbo
         Stage::Handshaking(_) if age >= HANDSHAKE_TIMEOUT => return Err(Fault::Timeout("handshake")),
         Stage::Waiting(_) if age >= IDLE_TIMEOUT => return Err(Fault::Timeout("our files are checked for too long")),
         Stage::Dialling | Stage::Handshaking(_) | Stage::Waiting(_) => return Ok(()),
+        Stage::Open if peer.web.is_some() => return torrent.look_after_web(peer, now, out),
         Stage::Open => {}
     }
     if now.since(peer.last_received) >= IDLE_TIMEOUT {

@@ -8,14 +8,20 @@ use crate::machine::{Activity, Note, Outbox, Row};
 impl Swarm {
     /// The torrent's state for people.
     pub fn row(&mut self, now: Time) -> Row {
-        let open = self.peers.values().filter(|peer| peer.is_open());
+        let open = self.peers.values().filter(|peer| peer.is_open() && peer.web.is_none());
         let (peers, seeds) = open.fold((0, 0), |(p, s), peer| (p + 1, s + u32::from(peer.is_seed())));
-        let (mut giving, mut taking) = (0, 0);
+        let (mut giving, mut taking, mut web_seeds, mut web_giving) = (0, 0, 0, 0);
         for peer in self.peers.values_mut().filter(|peer| peer.is_open()) {
-            giving += u32::from(peer.down.rate.per_s(now) > 0);
+            let gives = u32::from(peer.down.rate.per_s(now) > 0);
+            if peer.web.is_some() {
+                (web_seeds, web_giving) = (web_seeds + 1, web_giving + gives);
+                continue;
+            }
+            giving += gives;
             taking += u32::from(peer.up.rate.per_s(now) > 0);
         }
-        let unreachable = if seeds > 0 { 0 } else { self.torrent.picker.unreachable_len() };
+        let has_all = seeds > 0 || self.peers.values().any(|peer| peer.is_open() && peer.is_seed());
+        let unreachable = if has_all { 0 } else { self.torrent.picker.unreachable_len() };
         let torrent = &mut self.torrent;
         let (have_bytes, wanted_bytes) = torrent.picker.progress();
         let activity = match &torrent.phase {
@@ -45,6 +51,8 @@ impl Swarm {
             seeds,
             giving,
             taking,
+            web_seeds,
+            web_giving,
             unreachable,
             known: self.contacts.known.idle_count() as u32,
             wasted: torrent.stats.wasted,

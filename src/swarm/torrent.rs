@@ -51,6 +51,8 @@ pub enum Later {
     Completed,
     /// Somebody lied.
     Banned,
+    /// A web seed did.
+    WebLied { seed: usize },
     /// A peer told of others.
     Heard { from: SocketAddr, peers: Vec<SocketAddr> },
     /// Nothing more may be requested for now.

@@ -16,6 +16,9 @@ impl Swarm {
         now: Time,
         out: &mut Outbox,
     ) {
+        if self.web_seeds.resolved(id, &result, now, out) {
+            return;
+        }
         let facts = self.facts();
         self.contacts.resolved(id, result, &facts, now, out);
     }

@@ -107,6 +107,10 @@ impl Torrent {
             return;
         };
         self.discard(liar, out);
+        if let Some(seed) = self.blame.web_seed(liar) {
+            self.stats.banned += 1;
+            return self.later.push(Later::WebLied { seed });
+        }
         if out.bans.ban(now, suspect) {
             self.stats.banned += 1;
             log::info!("{}: banned {}: it sent wrong data", self.metainfo.name, suspect.address);

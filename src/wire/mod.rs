@@ -13,6 +13,7 @@ pub mod fast;
 pub mod gunzip;
 pub mod handshake;
 pub mod http;
+pub mod http_client;
 pub mod http_reply;
 pub mod igd;
 pub mod irc;

@@ -27,6 +27,7 @@ fn add(metainfo: &Arc<Metainfo>) -> AddTorrent {
         announce_all: false,
         sequential: false,
         prealloc: Default::default(),
+        web_seeds_by: peerlink::base::address::Reach::Nowhere,
         ways: Default::default(),
         peers_max: 50,
         limits: Default::default(),

@@ -1,5 +1,5 @@
 //! The program together with other people's, as seeds, as leechers and in swarms: libtorrent (from PyPI), aria2,
-//! transmission, qBittorrent, rtorrent, opentracker, and a browser on the pages of server and daemon. On loopback, or in namespaces
+//! transmission, qBittorrent, rtorrent, opentracker, nginx, and a browser on the pages of server and daemon. On loopback, or in namespaces
 //! that a test makes. What is not installed is skipped, with a line that says so.
 
 mod browser;
@@ -31,3 +31,4 @@ mod table;
 mod trackers;
 mod udp_trackers;
 mod ways;
+mod web_seeds;

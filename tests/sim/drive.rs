@@ -211,6 +211,7 @@ impl World {
                 self.may_dial(host, to);
                 self.dial(host, conn, to);
             }
+            Command::ConnectWeb { conn, to, .. } => self.dial(host, conn, to),
             Command::Send { conn, bytes } => self.send_for(host, conn, bytes, None),
             Command::SendMany { conns, bytes } => {
                 for conn in conns {

@@ -60,6 +60,7 @@ impl World {
                 peers_max: task.peers_max,
                 recheck: task.recheck,
                 had: None,
+                web_seeds_by: peerlink::base::address::Reach::Nowhere,
                 ways: Ways { pex: task.pex, ..Ways::default() },
                 limits: task.limits,
             };

@@ -69,6 +69,7 @@ impl Trace {
     pub fn command(&mut self, now: Time, host: usize, command: &Command) {
         match command {
             Command::Connect { conn, .. } => self.number(conn.0 + (30 << 40)),
+            Command::ConnectWeb { conn, .. } => self.number(conn.0 + (37 << 40)),
             Command::Send { conn, bytes } => {
                 self.number(conn.0 + (31 << 40));
                 self.bytes(bytes);

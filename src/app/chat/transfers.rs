@@ -8,6 +8,7 @@ use super::super::progress;
 use super::super::run::{self, Item, Subject};
 use super::super::server::Server;
 use super::super::settings::Settings;
+use crate::base::address::Reach;
 use crate::base::text::{harmless, size};
 use crate::base::{InfoHash, TorrentId};
 use crate::machine::{Activity, AddTorrent, Note, Row};
@@ -61,7 +62,9 @@ impl Transfers {
             let others = metainfo.trackers.iter().filter(|tier| !tier.contains(&server.announce()));
             trackers.extend(others.cloned());
         }
-        let item = Item { subject: Subject::Torrent(metainfo, Vec::new()), dir, wanted: Vec::new() };
+        let subject = Subject::Torrent(metainfo, Vec::new());
+        // What comes by chat is nobody's word for this network (RELIABILITY: SSRF).
+        let item = Item { subject, dir, wanted: Vec::new(), named_by: Reach::Global };
         let add = run::add(id, item, settings);
         Some(AddTorrent { trackers, announce_all: true, sequential: false, recheck: false, prealloc: false, ..add })
     }

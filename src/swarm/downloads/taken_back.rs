@@ -63,7 +63,7 @@ impl Torrent {
             Message::Cancel(request.block.into()).write(&mut bytes);
         }
         self.give_up_requests(peer, out);
-        if !bytes.is_empty() {
+        if !bytes.is_empty() && peer.web.is_none() {
             peer.last_sent = now;
             out.send(peer.conn, bytes);
         }
@@ -75,8 +75,10 @@ impl Torrent {
             self.take_back(peer, block, out);
             // The picker has counted the block as received, and what else it asks of this peer stays its own.
             peer.down.remember_cancelled(block);
-            peer.last_sent = now;
-            out.send(peer.conn, Message::Cancel(block.into()).to_bytes());
+            if peer.web.is_none() {
+                peer.last_sent = now;
+                out.send(peer.conn, Message::Cancel(block.into()).to_bytes());
+            }
         }
     }
 

@@ -78,22 +78,46 @@ impl Chunked {
     /// # Errors
     /// It is malformed or too long.
     pub fn feed(&mut self, bytes: &mut &[u8], body: &mut Vec<u8>, len_max: usize) -> Result<bool, Refused> {
+        loop {
+            match self.step(bytes, usize::MAX, body.len(), len_max)? {
+                None => return Ok(true),
+                Some([]) => return Ok(false),
+                Some(data) if body.len() + data.len() > len_max => {
+                    return Err(refused(413, "The body is too large."));
+                }
+                Some(data) => body.extend_from_slice(data),
+            }
+        }
+    }
+
+    /// The next bytes of a body of any length, taken from the front of `bytes`, at most `max` (not 0). None when the
+    /// body is complete; no bytes when more of it has to come first.
+    ///
+    /// # Errors
+    /// It is malformed.
+    pub fn take<'a>(&mut self, bytes: &mut &'a [u8], max: usize) -> Result<Option<&'a [u8]>, Refused> {
+        self.step(bytes, max, 0, usize::MAX)
+    }
+
+    fn step<'a>(
+        &mut self,
+        bytes: &mut &'a [u8],
+        max: usize,
+        body_len: usize,
+        len_max: usize,
+    ) -> Result<Option<&'a [u8]>, Refused> {
         while self.state != State::Over {
-            let Some((&byte, rest)) = bytes.split_first() else { return Ok(false) };
+            let Some((&byte, rest)) = bytes.split_first() else { return Ok(Some(&[])) };
             match self.state {
                 State::Data(left) => {
-                    let len = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+                    let len = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len()).min(max);
                     let (data, rest) = bytes.split_at(len);
-                    if body.len() + len > len_max {
-                        return Err(refused(413, "The body is too large."));
-                    }
-                    body.extend_from_slice(data);
                     *bytes = rest;
                     let left = left - len as u64;
                     self.state = if left == 0 { State::End } else { State::Data(left) };
-                    continue;
+                    return Ok(Some(data));
                 }
-                State::Size => self.size_byte(byte, body.len(), len_max)?,
+                State::Size => self.size_byte(byte, body_len, len_max)?,
                 State::End if byte == b'\n' => self.state = State::Size,
                 State::End if byte == b'\r' => {}
                 State::End => return Err(MALFORMED),
@@ -102,7 +126,7 @@ impl Chunked {
             }
             *bytes = rest;
         }
-        Ok(true)
+        Ok(None)
     }
 
     fn size_byte(&mut self, byte: u8, body_len: usize, len_max: usize) -> Result<(), Refused> {
