@@ -62,6 +62,8 @@
 //! * A web seed is a peer of its swarm that speaks HTTP (`swarm::web`), over a connection of the loop: so its bytes, credits,
 //!   turns, blame and limits are those of peers, and neither a thread nor a copy more is needed. `ureq` on the `web` threads
 //!   would have needed both, and could not be braked.
+//! * TLS is rustls without I/O, below `ureq` on the `web` threads and below connections of the loop: one configuration, one
+//!   list of authorities, loaded on a thread when the first https name is looked up.
 //! * `io` may use `metainfo` (it hashes and reads torrents for `create`), and asks the kernel for resident pages with
 //!   `preadv2(RWF_NOWAIT)` in the loop: it cannot block, and saves seeds a hop to the disk thread.
 

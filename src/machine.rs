@@ -79,6 +79,8 @@ pub enum Closed {
     Overflow,
     /// This process has no descriptor left for it.
     NoDescriptor,
+    /// TLS did not come about: who answers is not who it should be, or speaks something else.
+    Untrusted,
 }
 
 /// What to do.
@@ -159,8 +161,8 @@ pub enum Job {
     Keep { info_hash: InfoHash, bytes: Vec<u8> },
     /// An HTTP GET; answered by [`Completion::Fetched`].
     Fetch { id: JobId, request: Fetch },
-    /// A name look-up; answered by [`Completion::Resolved`].
-    Resolve { id: JobId, host: String, port: u16 },
+    /// A name look-up; answered by [`Completion::Resolved`]. `for_tls`: whom to believe is found out meanwhile.
+    Resolve { id: JobId, host: String, port: u16, for_tls: bool },
     /// How the local network leads out; answered by [`Completion::Network`].
     Network { id: JobId },
     /// A request to the gateway; answered by [`Completion::Fetched`].

@@ -194,8 +194,8 @@ fn what_is_not_there_is_said_clearly() {
 #[test]
 fn the_system_looks_names_up_on_a_small_stack() {
     let client = Client::new(Options::default());
-    client.web.resolve(JobId(3), "localhost", 4);
-    client.web.resolve(JobId(3), "::1", 4);
+    client.web.resolve(JobId(3), "localhost", 4, false);
+    client.web.resolve(JobId(3), "::1", 4, false);
     for _ in 0..2 {
         match client.next() {
             Completion::Resolved { id: JobId(3), result } => {
@@ -230,7 +230,7 @@ fn a_hanging_resolver_holds_up_neither_addresses_nor_other_names() {
     };
     let client = Client::new(Options { lookup: Arc::new(lookup), ..Options::default() });
     for id in 0..20 {
-        client.web.resolve(JobId(100 + id), "hangs.example", 1);
+        client.web.resolve(JobId(100 + id), "hangs.example", 1, false);
     }
     let mut slow = request("http://hangs.example/");
     slow.timeout = Span::millis(100);

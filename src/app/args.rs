@@ -127,6 +127,8 @@ command! {
     #[argh(option)] dht_per_source: Option<String>,
     /// neither name torrents on the local network nor listen to who does
     #[argh(switch)] no_lsd: bool,
+    /// believe the certificate authorities of this PEM file only, for https (default: the system's, else built-in ones)
+    #[argh(option)] ca_file: Option<String>,
     /// do not ask the gateway to open the port
     #[argh(switch)] no_port_map: bool,
     /// neither tell peers of each other nor listen to what they tell
@@ -205,6 +207,8 @@ command! {
     #[argh(option)] dht_per_source: Option<String>,
     /// neither name torrents on the local network nor listen to who does
     #[argh(switch)] no_lsd: bool,
+    /// believe the certificate authorities of this PEM file only, for https (default: the system's, else built-in ones)
+    #[argh(option)] ca_file: Option<String>,
     /// do not ask the gateway to open the port
     #[argh(switch)] no_port_map: bool,
     /// neither tell peers of each other nor listen to what they tell
@@ -261,6 +265,8 @@ command! {
     /// Prints what a torrent holds, or what a magnet link says.
     #[argh(usage = "[OPTIONS] SOURCE", note = "SOURCE is a .torrent file, `-` (standard input), a magnet link, an http(s) URL of a .torrent file, or an info hash.")]
     Show, paths: #[argh(positional, arg_name = "SOURCE")] Vec<String>,
+    /// believe the certificate authorities of this PEM file only, for https (default: the system's, else built-in ones)
+    #[argh(option)] ca_file: Option<String>,
     /// ask the swarm of a link or info hash what the torrent holds
     #[argh(switch)] fetch: bool,
     /// give up if no peer told it by then: 30s, 5m
@@ -296,6 +302,8 @@ command! {
     /// any of it is wrong or missing, 5 if something cannot be read.
     #[argh(usage = "[OPTIONS] TORRENT", note = "TORRENT is a .torrent file, `-` (standard input) or an http(s) URL of a .torrent file.")]
     Verify, paths: #[argh(positional, arg_name = "TORRENT")] Vec<String>,
+    /// believe the certificate authorities of this PEM file only, for https (default: the system's, else built-in ones)
+    #[argh(option)] ca_file: Option<String>,
     /// folder that holds the data (default: the current one)
     #[argh(option, short = 'd')] dir: Option<String>,
     /// one JSON object per line and file
@@ -312,6 +320,8 @@ command! {
     /// Prints a torrent's magnet link: one line that names it for other programs and people.
     #[argh(usage = "[OPTIONS] TORRENT", note = "TORRENT is a .torrent file, `-` (standard input) or an http(s) URL of a .torrent file.")]
     Magnet, paths: #[argh(positional, arg_name = "TORRENT")] Vec<String>,
+    /// believe the certificate authorities of this PEM file only, for https (default: the system's, else built-in ones)
+    #[argh(option)] ca_file: Option<String>,
     /// print one JSON object
     #[argh(switch, short = 'j')] json: bool,
     /// say more (repeatable)
@@ -338,6 +348,8 @@ command! {
     /// Puts torrents into a server's index. Seeding them is another matter: `peerlink seed --publish` does both.
     #[argh(usage = "[OPTIONS] TORRENT...", note = "TORRENT is a .torrent file, `-` (standard input) or an http(s) URL of a .torrent file.")]
     Publish, paths: #[argh(positional, arg_name = "TORRENT")] Vec<String>,
+    /// believe the certificate authorities of this PEM file only, for https (default: the system's, else built-in ones)
+    #[argh(option)] ca_file: Option<String>,
     /// the server, HOST[:PORT] (default: this machine, port 9000)
     #[argh(option)] server: Option<String>,
     /// a few words for people, which searches find

@@ -64,6 +64,7 @@ use invocation::{Asked, Invocation};
 use settings::Settings;
 
 use crate::io::console::{Console, ConsoleThread, Stream};
+use crate::io::tls::Trust;
 
 /// What is still to be written may take this long after a download or seed ended.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -156,7 +157,16 @@ fn start_log(verbose: u64, quiet: bool, console: &Console) {
     let _ = builder.try_init();
 }
 
+/// Whom to believe of those who say that they are somebody's server, where a person has said so.
+fn believe(settings: &Settings) -> Result<(), Failure> {
+    if let Some(file) = settings.path("ca-file")? {
+        Trust::of_file(&file).map_err(|why| Failure::usage(format!("--ca-file: {why}")))?.believe();
+    }
+    Ok(())
+}
+
 fn command(asked: &Invocation, settings: &Settings, console: &Console) -> Result<Exit, Failure> {
+    believe(settings)?;
     let as_json = settings.switch("json");
     let first = asked.paths.first().map_or("", String::as_str);
     match asked.command {

@@ -178,6 +178,7 @@ pub const SETTINGS: &[Setting] = &[
     row("dht-per-source", None, Kind::Count { min: 0, max: 100_000 }, "5", "questions per second"),
     row("no-lsd", None, Kind::Switch, "false", ""),
     row("no-port-map", None, Kind::Switch, "false", ""),
+    row("ca-file", None, Kind::Text, "", "a file"),
     row("no-pex", None, Kind::Switch, "false", ""),
     row("json", Some('j'), Kind::Switch, "false", ""),
     row("quiet", Some('q'), Kind::Switch, "false", ""),

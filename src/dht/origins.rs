@@ -70,7 +70,7 @@ impl Origins {
             } else {
                 let id = out.new_job();
                 origin.look_up = Some(id);
-                out.job(Job::Resolve { id, host: origin.host.clone(), port: origin.port });
+                out.job(Job::Resolve { id, host: origin.host.clone(), port: origin.port, for_tls: false });
             }
         }
     }
@@ -121,7 +121,7 @@ mod tests {
         origins.add("[2001:db8::1]", 7, Giver::Torrent);
         origins.resolve(Time(1), &mut out);
         origins.resolve(Time(2), &mut out);
-        let [Command::Job(Job::Resolve { id, host, port: 6881 })] = &out.commands[..] else { panic!() };
+        let [Command::Job(Job::Resolve { id, host, port: 6881, .. })] = &out.commands[..] else { panic!() };
         assert_eq!(host, "router.example");
         let text = |origins: &Origins| origins.addresses().map(|a| a.to_string()).collect::<Vec<_>>();
         assert_eq!(text(&origins), ["127.0.0.1:5", "[2001:db8::1]:7"]);

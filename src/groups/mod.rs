@@ -201,7 +201,7 @@ impl Groups {
         let text = match reason {
             Closed::ByPeer => "Connection closed",
             Closed::Overflow => "It did not read what it was sent",
-            Closed::Unreachable | Closed::Error | Closed::NoDescriptor => "Connection lost",
+            Closed::Unreachable | Closed::Error | Closed::NoDescriptor | Closed::Untrusted => "Connection lost",
         };
         self.with_turn(conn, now, out, |groups, turn| groups.vanish(who, text, turn));
     }

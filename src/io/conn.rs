@@ -7,6 +7,7 @@ use std::sync::Arc;
 use mio::net::TcpStream;
 use socket2::SockRef;
 
+use super::tls::Tls;
 use crate::base::{ConnId, limits};
 use crate::machine::{Outgoing, Run};
 
@@ -55,6 +56,8 @@ pub struct Conn {
     pub is_watched: bool,
     /// Reads left after which the kernel is asked to acknowledge at once.
     quick_acks: u8,
+    /// Spoken over the socket, for web servers.
+    pub tls: Option<Box<Tls>>,
     pub queue: SendQueue,
 }
 
@@ -78,7 +81,23 @@ impl Conn {
             listed: false,
             is_watched: false,
             quick_acks: if dialling { QUICK_ACKS } else { 0 },
+            tls: None,
             queue: SendQueue::default(),
+        }
+    }
+
+    /// Queues what TLS has to say.
+    pub fn send_sealed(&mut self) {
+        if let Some(tls) = &mut self.tls {
+            self.queue.push(tls.to_send());
+        }
+    }
+
+    /// Queues what the machine says.
+    pub fn say(&mut self, bytes: Vec<u8>) {
+        match &mut self.tls {
+            Some(tls) => self.queue.push(tls.seal(&bytes)),
+            None => self.queue.push(bytes),
         }
     }
 

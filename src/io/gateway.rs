@@ -5,8 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::http_call::{self, Ask, Call, Method, Reply, Roots};
+use super::http_call::{self, Ask, Call, Method, Reply};
 use super::on_demand::{Bounds, More, OnDemand};
+use super::tls::Trust;
 use crate::base::JobId;
 use crate::machine::{Completion, Control, Fetched, Network};
 use crate::wire::natpmp;
@@ -139,8 +140,8 @@ fn control(request: &Control, bind: &[IpAddr]) -> Result<Fetched, String> {
             body: Some(("text/xml; charset=\"utf-8\"", body.as_bytes())),
         },
     };
-    let (roots, len_max, timeout) = (Roots::default(), request.len_max, request.timeout);
-    let call = Call { url: &url, len_max, deadline, timeout, roots: &roots, read_max: usize::MAX, ask };
+    let (trust, len_max, timeout) = (Trust::default(), request.len_max, request.timeout);
+    let call = Call { url: &url, len_max, deadline, timeout, trust: &trust, read_max: usize::MAX, ask };
     match call.run(stream)? {
         Reply::Body { status, body, .. } => Ok(Fetched { status, body, from: Some(from) }),
         Reply::Redirect { .. } => Err("the gateway answers with a redirect".into()),

@@ -16,6 +16,7 @@ use ureq::unversioned::transport::{
 };
 use ureq::{Agent, Error};
 
+use super::tls::Trust;
 use crate::base::Span;
 use crate::wire::authorization::base64;
 use crate::wire::http_reply;
@@ -38,8 +39,8 @@ pub struct Call<'a> {
     pub deadline: Instant,
     /// The whole time that was given, for messages.
     pub timeout: Span,
-    /// Certificates trusted instead of the built-in ones.
-    pub roots: &'a Roots,
+    /// Certificate authorities that are believed.
+    pub trust: &'a Trust,
     /// Most bytes taken from the socket at once.
     pub read_max: usize,
     pub ask: Ask<'a>,
@@ -170,25 +171,10 @@ impl Call<'_> {
             .output_buffer_size(BUFFER_LEN)
             .accept_encoding("identity")
             .user_agent(concat!("peerlink/", env!("CARGO_PKG_VERSION")));
-        let given = Given(Mutex::new(Some(Wire {
-            stream,
-            buffers: LazyBuffers::new(BUFFER_LEN, BUFFER_LEN),
-            deadline: self.deadline,
-            read_max: self.read_max,
-        })));
-        let resolver = Known(remote);
-        #[cfg(feature = "tls")]
-        return Ok(Agent::with_parts(
-            config.tls_config(self.roots.config()).build(),
-            given.chain(ureq::unversioned::transport::RustlsConnector::default()),
-            resolver,
-        ));
-        #[cfg(not(feature = "tls"))]
-        if self.url.scheme == Scheme::Https {
-            return Err("this peerlink was built without TLS: https is not possible".into());
-        }
-        #[cfg(not(feature = "tls"))]
-        return Ok(Agent::with_parts(config.build(), given, resolver));
+        let line =
+            Line::new(Timed { stream, deadline: self.deadline, read_max: self.read_max }, self.url, self.trust)?;
+        let given = Given(Mutex::new(Some(Wire { line, buffers: LazyBuffers::new(BUFFER_LEN, BUFFER_LEN) })));
+        Ok(Agent::with_parts(config.build(), given, Known(remote)))
     }
 
     /// ureq's error for people.
@@ -240,44 +226,6 @@ fn plain(error: &io::Error) -> String {
     text.split_once(" (os error").map_or(text.as_str(), |(before, _)| before).to_lowercase()
 }
 
-/// Which certificate authorities are believed: Mozilla's list as compiled in (nothing on disk is needed, so boxes
-/// without a CA bundle work), or only the given ones.
-#[derive(Clone, Default)]
-pub struct Roots {
-    #[cfg(feature = "tls")]
-    given: Option<Vec<ureq::tls::Certificate<'static>>>,
-}
-
-impl Roots {
-    /// Only the certificates of this PEM text. An error says what is wrong with it.
-    #[cfg(feature = "tls")]
-    pub fn from_pem(pem: &[u8]) -> Result<Roots, String> {
-        let mut given = Vec::new();
-        for item in ureq::tls::parse_pem(pem) {
-            if let ureq::tls::PemItem::Certificate(cert) = item.map_err(|e| format!("not PEM: {e}"))? {
-                given.push(cert);
-            }
-        }
-        if given.is_empty() { Err("no certificate in it".into()) } else { Ok(Roots { given: Some(given) }) }
-    }
-
-    /// There is no TLS in this build.
-    #[cfg(not(feature = "tls"))]
-    pub fn from_pem(_pem: &[u8]) -> Result<Roots, String> {
-        Err("this peerlink was built without TLS".into())
-    }
-
-    #[cfg(feature = "tls")]
-    fn config(&self) -> ureq::tls::TlsConfig {
-        use ureq::tls::{RootCerts, TlsConfig};
-        let roots = match &self.given {
-            Some(certs) => RootCerts::new_with_certs(certs),
-            None => RootCerts::WebPki,
-        };
-        TlsConfig::builder().root_certs(roots).build()
-    }
-}
-
 /// Hands ureq the connection that was made already.
 #[derive(Debug)]
 struct Given(Mutex<Option<Wire>>);
@@ -303,16 +251,15 @@ impl Resolver for Known {
     }
 }
 
-/// A connection under one deadline, whatever ureq's own time-outs say: a reply that comes in drops still ends.
+/// A socket under one deadline: whatever is said in drops still ends.
 #[derive(Debug)]
-struct Wire {
+struct Timed {
     stream: TcpStream,
-    buffers: LazyBuffers,
     deadline: Instant,
     read_max: usize,
 }
 
-impl Wire {
+impl Timed {
     fn left(&self) -> io::Result<Duration> {
         let left = self.deadline.saturating_duration_since(Instant::now());
         // A socket takes no zero, and rounds to its clock's ticks.
@@ -324,37 +271,93 @@ fn as_timeout(error: io::Error) -> io::Error {
     if error.kind() == io::ErrorKind::WouldBlock { io::ErrorKind::TimedOut.into() } else { error }
 }
 
+impl Read for Timed {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        self.stream.set_read_timeout(Some(self.left()?))?;
+        let len = room.len().min(self.read_max);
+        self.stream.read(&mut room[..len]).map_err(as_timeout)
+    }
+}
+
+impl Write for Timed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.set_write_timeout(Some(self.left()?))?;
+        self.stream.write(bytes).map_err(as_timeout)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Whether TLS is spoken over the socket.
+#[derive(Debug)]
+enum Line {
+    Plain(Timed),
+    #[cfg(feature = "tls")]
+    Tls(Box<rustls::StreamOwned<rustls::ClientConnection, Timed>>),
+}
+
+impl Line {
+    #[cfg(feature = "tls")]
+    fn new(timed: Timed, url: &Url, trust: &Trust) -> Result<Line, String> {
+        if url.scheme != Scheme::Https {
+            return Ok(Line::Plain(timed));
+        }
+        let session = super::tls::session(trust, &url.host)?;
+        Ok(Line::Tls(Box::new(rustls::StreamOwned::new(session, timed))))
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn new(timed: Timed, url: &Url, _: &Trust) -> Result<Line, String> {
+        if url.scheme == Scheme::Https {
+            return Err("this peerlink was built without TLS: https is not possible".into());
+        }
+        Ok(Line::Plain(timed))
+    }
+
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Line::Plain(timed) => timed.read(room),
+            #[cfg(feature = "tls")]
+            Line::Tls(stream) => stream.read(room),
+        }
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Line::Plain(timed) => timed.write_all(bytes),
+            #[cfg(feature = "tls")]
+            Line::Tls(stream) => stream.write_all(bytes).and_then(|()| stream.flush()),
+        }
+    }
+}
+
+/// The connection as ureq uses it, whatever its own time-outs say.
+#[derive(Debug)]
+struct Wire {
+    line: Line,
+    buffers: LazyBuffers,
+}
+
 impl Transport for Wire {
     fn buffers(&mut self) -> &mut dyn Buffers {
         &mut self.buffers
     }
 
     fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), Error> {
-        let mut sent = 0;
-        while sent < amount {
-            self.stream.set_write_timeout(Some(self.left()?))?;
-            match self.stream.write(&self.buffers.output()[sent..amount]) {
-                Ok(0) => return Err(Error::Io(io::ErrorKind::WriteZero.into())),
-                Ok(len) => sent += len,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(Error::Io(as_timeout(e))),
-            }
-        }
-        Ok(())
+        self.line.write_all(&self.buffers.output()[..amount]).map_err(Error::Io)
     }
 
     fn await_input(&mut self, _: NextTimeout) -> Result<bool, Error> {
         loop {
-            self.stream.set_read_timeout(Some(self.left()?))?;
-            let room = self.buffers.input_append_buf();
-            let len = room.len().min(self.read_max);
-            match self.stream.read(&mut room[..len]) {
+            match self.line.read(self.buffers.input_append_buf()) {
                 Ok(len) => {
                     self.buffers.input_appended(len);
                     return Ok(len > 0);
                 }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(Error::Io(as_timeout(e))),
+                Err(e) => return Err(Error::Io(e)),
             }
         }
     }
@@ -362,6 +365,10 @@ impl Transport for Wire {
     fn is_open(&mut self) -> bool {
         // Never asked: no connection is kept.
         false
+    }
+
+    fn is_tls(&self) -> bool {
+        !matches!(self.line, Line::Plain(_))
     }
 }
 

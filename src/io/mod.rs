@@ -41,6 +41,8 @@ pub mod space;
 pub mod statefile;
 mod store;
 pub mod terminal;
+pub mod tls;
+mod tls_turns;
 pub mod trouble;
 mod turns;
 pub mod verify;

@@ -68,6 +68,16 @@ impl Names {
         if let Ok(ip) = host.parse() {
             return answer(Ok(vec![SocketAddr::new(ip, port)]));
         }
+        self.ask_elsewhere(host, port, answer);
+    }
+
+    /// [`Names::ask`], where the answer takes time: never from this thread, but where nothing more can wait.
+    pub fn ask_elsewhere(
+        &self,
+        host: &str,
+        port: u16,
+        answer: impl FnOnce(Result<Vec<SocketAddr>, String>) + Send + 'static,
+    ) {
         let answer: Answer = Box::new(move |result: Result<Vec<IpAddr>, String>| {
             answer(result.map(|ips| ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect()));
         });
@@ -93,6 +103,9 @@ impl Names {
 }
 
 fn look_up(lookup: &Lookup, host: &str) -> Result<Vec<IpAddr>, String> {
+    if let Ok(ip) = host.parse() {
+        return Ok(vec![ip]);
+    }
     let mut found = lookup(host).map_err(|error| format!("{host}: {error}"))?;
     let mut seen = Vec::new();
     found.retain(|ip| !seen.contains(ip) && (seen.push(*ip), seen.len() <= ADDRESSES_MAX).1);

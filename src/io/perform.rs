@@ -50,7 +50,7 @@ impl Reactor {
         match command {
             Command::Connect { conn, to } => self.dial(conn, to),
             Command::ConnectWeb { conn, to, name } => self.dial_web(conn, to, name),
-            Command::Send { conn, bytes } => self.enqueue(conn, |c| c.queue.push(bytes)),
+            Command::Send { conn, bytes } => self.enqueue(conn, |c| c.say(bytes)),
             Command::SendTold { conn, bytes } => self.enqueue(conn, |c| {
                 c.queue.push(bytes);
                 c.tells = true;
@@ -119,7 +119,7 @@ impl Reactor {
     }
 
     /// What is queued on this connection leaves at the end of the turn.
-    fn soil(&mut self, key: usize) {
+    pub(super) fn soil(&mut self, key: usize) {
         let conn = &mut self.conns[key];
         if !std::mem::replace(&mut conn.dirty, true) {
             self.dirty.push(key);
@@ -162,7 +162,7 @@ impl Reactor {
         self.workers.submit(job, Vec::new());
     }
 
-    fn dial(&mut self, id: ConnId, to: SocketAddr) {
+    pub(super) fn dial(&mut self, id: ConnId, to: SocketAddr) {
         let result = if self.conns.len() >= self.conns_max {
             Err(io::Error::from_raw_os_error(nix::errno::Errno::EMFILE as i32))
         } else {
@@ -179,14 +179,6 @@ impl Reactor {
             Err(_) => Closed::Unreachable,
         };
         self.inputs.push_back(Queued::Closed(id, reason));
-    }
-
-    /// As [`Self::dial`]. TLS is not spoken here yet.
-    fn dial_web(&mut self, id: ConnId, to: SocketAddr, name: Option<String>) {
-        match name {
-            None => self.dial(id, to),
-            Some(_) => self.inputs.push_back(Queued::Closed(id, Closed::Unreachable)),
-        }
     }
 
     /// A non-blocking connect, from the bound address of the same family if there is one.

@@ -22,6 +22,7 @@ use super::mailbox::{Bell, Letter, Mailbox, mailbox};
 use super::options::MAIL_SLOTS;
 pub use super::options::Options;
 use super::resident::Resident;
+use super::tls::Trust;
 use super::workers::Workers;
 use crate::base::shared_limit::SharedLimit;
 use crate::base::{ConnId, Span, Time, limits};
@@ -155,6 +156,8 @@ pub struct Reactor {
     pub(super) inputs: VecDeque<Queued>,
     pub(super) workers: Workers,
     pub(super) resident: Resident,
+    /// Whom to believe of web servers.
+    pub(super) trust: Trust,
     mailbox: Mailbox,
     notes: Receiver<Note>,
     handle: Handle,
@@ -192,6 +195,7 @@ impl Reactor {
         let reserved = if options.control.is_empty() { 0 } else { CONTROL_CONNS };
         let conns_max = options.conns_max.unwrap_or(room.conns).saturating_sub(reserved).max(1);
         let open_files = room.open_files;
+        let trust = options.web.trust.clone();
         let (sender, mailbox) = mailbox(Arc::clone(&bell), options.mail_slots);
         let workers = Workers::start(&options, open_files, &sender).map_err(trouble)?;
         let (notes_in, notes) = bounded(NOTE_SLOTS);
@@ -221,6 +225,7 @@ impl Reactor {
             inputs: VecDeque::new(),
             workers,
             resident: Resident::default(),
+            trust,
             mailbox,
             notes,
             handle: Handle { notes: notes_in, stop: Arc::default(), is_over: Arc::default(), bell },

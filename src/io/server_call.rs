@@ -3,8 +3,9 @@
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
-use super::http_call::{self, Call, Reply, Roots};
+use super::http_call::{self, Call, Reply};
 pub use super::http_call::{Ask, Method, SESSION};
+use super::tls::Trust;
 use crate::base::Span;
 use crate::wire::url::{Scheme, Url};
 
@@ -34,8 +35,8 @@ pub fn ask(
     let stream = http_call::connect(&addresses, &[], deadline, timeout)?;
     let (userinfo, host, path) = (String::new(), host.to_string(), target.to_string());
     let url = Url { scheme: Scheme::Http, userinfo, host, port: Some(port), path };
-    let roots = Roots::default();
-    let call = Call { url: &url, len_max, deadline, timeout, roots: &roots, read_max: usize::MAX, ask };
+    let trust = Trust::default();
+    let call = Call { url: &url, len_max, deadline, timeout, trust: &trust, read_max: usize::MAX, ask };
     match call.run(stream)? {
         Reply::Body { status, body, session } => Ok(Answer { status, body, session }),
         Reply::Redirect { .. } => Err("it answers with a redirect, so it is no peerlink server".into()),

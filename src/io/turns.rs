@@ -84,6 +84,9 @@ impl Reactor {
         } else {
             conn.dialling = false;
             conn.writable = true;
+            if conn.tls.is_some() {
+                return self.begin_tls(key);
+            }
             self.feed(stage, Input::Connected { conn: id });
         }
     }
@@ -133,6 +136,9 @@ impl Reactor {
         if !conn.readable || conn.braked || conn.paused || conn.dialling {
             return;
         }
+        if conn.tls.is_some() {
+            return self.tls_turn(stage, key);
+        }
         let id = conn.id;
         let appetite = stage.machine.appetite(id, &self.out.pool).min(self.scratch.len());
         if appetite == 0 {
@@ -169,7 +175,7 @@ impl Reactor {
     }
 
     /// The connection is gone: the machine hears of it once.
-    fn lose(&mut self, stage: &mut Stage<'_>, key: usize, id: ConnId, reason: Closed) {
+    pub(super) fn lose(&mut self, stage: &mut Stage<'_>, key: usize, id: ConnId, reason: Closed) {
         self.drop_conn(key);
         self.feed(stage, Input::Closed { conn: id, reason });
     }

@@ -20,13 +20,13 @@ use crate::base::{JobId, limits};
 use crate::machine::{Completion, Fetch, Fetched, Purpose};
 use crate::wire::url::{self, Scheme, Url};
 
-pub use super::http_call::Roots;
+use super::tls::Trust;
 
 /// What can be set, and what tests put in.
 #[derive(Clone)]
 pub struct Options {
     /// Certificate authorities that are believed.
-    pub roots: Roots,
+    pub trust: Trust,
     /// Most fetches at once.
     pub threads_max: usize,
     /// Most fetches waiting; more fail at once.
@@ -46,7 +46,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Options {
         Options {
-            roots: Roots::default(),
+            trust: Trust::default(),
             threads_max: 8,
             jobs_max: 1024,
             idle: Duration::from_secs(10),
@@ -60,9 +60,11 @@ impl Default for Options {
 
 impl Options {
     /// Believes only the certificate authorities of a PEM file (for trackers with a self-made one).
+    ///
+    /// # Errors
+    /// What is wrong with it, for people.
     pub fn with_ca_file(mut self, path: &Path) -> Result<Options, String> {
-        let text = std::fs::read(path).map_err(|e| format!("cannot read CA file {}: {e}", path.display()))?;
-        self.roots = Roots::from_pem(&text).map_err(|e| format!("CA file {}: {e}", path.display()))?;
+        self.trust = Trust::of_file(path)?;
         Ok(self)
     }
 }
@@ -98,6 +100,7 @@ pub struct Web {
     /// Goodbyes wait behind no fetch that hangs, not even at the same host.
     goodbyes: OnDemand<Job>,
     names: Arc<Names>,
+    trust: Trust,
     deliver: Deliver,
 }
 
@@ -113,12 +116,13 @@ impl Web {
             idle: options.idle,
             stack_len: 256 * 1024,
         };
+        let trust = options.trust.clone();
         let (fetches, goodbyes) = (bounds("web"), bounds("bye"));
         let fetcher = Arc::new(Fetcher { options, names: Arc::clone(&names) });
         let run = |fetcher: Arc<Fetcher>| move |job: Job, more: More<'_, Job>| fetcher.run(job, more);
         let (fetches, goodbyes) =
             (OnDemand::new(fetches, run(Arc::clone(&fetcher))), OnDemand::new(goodbyes, run(fetcher)));
-        Web { fetches, goodbyes, names, deliver: Arc::new(deliver) }
+        Web { fetches, goodbyes, names, trust, deliver: Arc::new(deliver) }
     }
 
     /// Answered by [`Completion::Fetched`].
@@ -131,9 +135,16 @@ impl Web {
     }
 
     /// Answered by [`Completion::Resolved`].
-    pub fn resolve(&self, id: JobId, host: &str, port: u16) {
+    pub fn resolve(&self, id: JobId, host: &str, port: u16, for_tls: bool) {
         let deliver = Arc::clone(&self.deliver);
-        self.names.ask(host, port, move |result| deliver(Completion::Resolved { id, result }));
+        if !for_tls {
+            return self.names.ask(host, port, move |result| deliver(Completion::Resolved { id, result }));
+        }
+        let trust = self.trust.clone();
+        self.names.ask_elsewhere(host, port, move |result| {
+            trust.load();
+            deliver(Completion::Resolved { id, result });
+        });
     }
 
     /// Threads alive now, for fetches and for names.
@@ -205,7 +216,7 @@ impl Fetcher {
                 len_max: request.len_max,
                 deadline,
                 timeout: request.timeout,
-                roots: &self.options.roots,
+                trust: &self.options.trust,
                 read_max: self.options.read_max,
                 ask: Ask::GET,
             };

@@ -72,7 +72,7 @@ impl Workers {
             Job::Move { id, spec, to } => return self.relocate(id, spec, to),
             Job::Network { id } => return self.gateway.find(id),
             Job::Control { id, request } => return self.gateway.control(id, request),
-            Job::Resolve { id, host, port } => return self.web.resolve(id, &host, port),
+            Job::Resolve { id, host, port, for_tls } => return self.web.resolve(id, &host, port, for_tls),
             job => job,
         };
         self.writes += usize::from(matches!(job, Job::Write { .. }));

@@ -131,7 +131,7 @@ impl Member {
         let job = out.new_job();
         self.link.phase = Phase::Resolving { job };
         let (host, port) = (self.options.host.clone(), self.options.port);
-        out.job(Job::Resolve { id: job, host, port });
+        out.job(Job::Resolve { id: job, host, port, for_tls: false });
     }
 
     pub(super) fn resolved(
@@ -187,6 +187,7 @@ impl Member {
             Closed::Error => "the connection broke",
             Closed::Overflow => "it does not read what we say",
             Closed::NoDescriptor => "this process has no descriptor left",
+            Closed::Untrusted => "it is not who it should be",
         };
         let why = self.link.farewell.take().unwrap_or_else(|| why.to_string());
         self.lost(&why, now, out);

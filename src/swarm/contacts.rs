@@ -194,7 +194,7 @@ impl Contacts {
             Err(_) => {
                 let id = out.new_job();
                 self.resolving.insert(id, by);
-                out.job(Job::Resolve { id, host: host.to_owned(), port });
+                out.job(Job::Resolve { id, host: host.to_owned(), port, for_tls: false });
             }
         }
     }

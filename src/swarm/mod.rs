@@ -363,7 +363,7 @@ impl Machine for Swarm {
                 } else if let Some(peer) = self.peers.remove(&conn) {
                     log::debug!("{}: {} closed: {reason:?}", self.torrent.metainfo.name, peer.remote);
                     let has_answered = !matches!(peer.stage, Stage::Dialling | Stage::Handshaking(_));
-                    self.web_ended(&peer, End::Closed, now, out);
+                    self.web_ended(&peer, End::of(reason), now, out);
                     self.contacts.lost(now, peer.dialled, reason, has_answered.then_some(peer.since));
                     self.gone(peer, Ending::OfItself, now, out);
                 }

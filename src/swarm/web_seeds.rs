@@ -11,7 +11,7 @@ use super::web::{Refusal, Web};
 use crate::base::address::{Reach, may_dial, reach};
 use crate::base::limits::{REDIRECTS, WEB_SEEDS_ACTIVE};
 use crate::base::{Geometry, JobId, PeerId, Span, Time, TorrentId};
-use crate::machine::{Job, Level, Note, Outbox};
+use crate::machine::{Closed, Job, Level, Note, Outbox};
 use crate::metainfo::Metainfo;
 use crate::wire::url::Scheme;
 
@@ -70,9 +70,17 @@ pub enum End<'a> {
     Failed,
     /// The other side closed it.
     Closed,
+    /// There is no secure connection to be had.
+    Untrusted,
     Refused(&'a Refusal),
     /// We have no use for it now.
     NotNeeded,
+}
+
+impl End<'_> {
+    pub fn of(reason: Closed) -> Self {
+        if reason == Closed::Untrusted { End::Untrusted } else { End::Closed }
+    }
 }
 
 #[derive(Debug)]
@@ -215,6 +223,10 @@ impl WebSeeds {
                 seed.try_next(now);
                 seed.trouble("it does not answer".into())
             }
+            End::Untrusted => {
+                seed.try_next(now);
+                seed.trouble("no secure connection: its certificate is not believed, or it speaks no TLS".into())
+            }
             End::Refused(Refusal::Moved { file, to }) => seed.follow(&self.names, *file, to, remote, now),
             End::Refused(refusal) => seed.refuse(refusal, file_count, now),
         };
@@ -270,7 +282,8 @@ impl Seed {
         let id = out.new_job();
         self.state = State::Resolving(id);
         let url = &self.place.url;
-        out.job(Job::Resolve { id, host: url.host.clone(), port: url.port_or_default() });
+        let for_tls = url.scheme == Scheme::Https;
+        out.job(Job::Resolve { id, host: url.host.clone(), port: url.port_or_default(), for_tls });
     }
 
     /// This address did not answer: another one does, perhaps.

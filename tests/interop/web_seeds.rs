@@ -44,11 +44,18 @@ impl Nginx {
     fn start(program: &Path, state: &Path, root: &Path, more: &str) -> Nginx {
         std::fs::create_dir_all(state).expect("the test's own folder");
         // It knows no "any port": one that was free a moment ago, and another where somebody else was faster.
-        let mut tries = (0..10).map(|_| Nginx::start_at(free_port(), program, state, root, more));
+        let mut tries = (0..10).map(|_| Nginx::start_at(free_port(), program, state, root, more, ""));
         tries.find_map(|started| started).expect("a port stays free for a moment")
     }
 
-    fn start_at(port: u16, program: &Path, state: &Path, root: &Path, more: &str) -> Option<Nginx> {
+    /// The same over TLS.
+    fn start_tls(program: &Path, state: &Path, root: &Path, more: &str) -> Nginx {
+        std::fs::create_dir_all(state).expect("the test's own folder");
+        let mut tries = (0..10).map(|_| Nginx::start_at(free_port(), program, state, root, more, " ssl"));
+        tries.find_map(|started| started).expect("a port stays free for a moment")
+    }
+
+    fn start_at(port: u16, program: &Path, state: &Path, root: &Path, more: &str, kind: &str) -> Option<Nginx> {
         let (root, folder) = (root.display(), state.display());
         let more = more.replace("PORT", &port.to_string());
         let config = format!(
@@ -57,7 +64,7 @@ impl Nginx {
              http {{ log_format seen '$connection|$status|$request_uri|$http_range|$body_bytes_sent';\n\
              access_log {folder}/seen seen; client_body_temp_path {folder}/1; proxy_temp_path {folder}/2;\n\
              fastcgi_temp_path {folder}/3; uwsgi_temp_path {folder}/4; scgi_temp_path {folder}/5;\n\
-             server {{ listen 127.0.0.1:{port}; root '{root}'; {more} }} }}\n"
+             server {{ listen 127.0.0.1:{port}{kind}; root '{root}'; {more} }} }}\n"
         );
         let path = state.join("conf");
         std::fs::write(&path, config).expect("the test's own folder");
@@ -277,4 +284,37 @@ fn libtorrent_completes_from_the_web_seed_of_a_torrent_of_ours() {
     others::libtorrent_end(leech);
     scene.payloads[0].check_filled_files(&dir);
     assert!(nginx.sent() >= 800_000);
+}
+
+#[test]
+fn nginx_gives_everything_over_tls_to_who_believes_it() {
+    let program = match nginx_is_here() {
+        Ok(program) => program,
+        Err(why) => return skip("nginx_gives_everything_over_tls_to_who_believes_it", &why),
+    };
+    let scene = pieces("file.bin", (6 << 20) + 77);
+    let keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tls");
+    let (certificate, key) = (keys.join("server.pem"), keys.join("server.key"));
+    let more = format!("ssl_certificate {}; ssl_certificate_key {};", certificate.display(), key.display());
+    let nginx = Nginx::start_tls(&program, &scene.path("nginx"), &scene.source(), &more);
+    let torrents = torrents(&scene, "web", &[format!("https://localhost:{}/file.bin", nginx.port)]);
+    let (dir, state) = (scene.path("got"), scene.path("state"));
+    // Nobody has heard of its authority.
+    let mut stranger = peerlink::get(&torrents, &dir, &state, &[]);
+    stranger.args(["--timeout", "3s"]);
+    let (status, lines) = Child::start("peerlink get", stranger).finish();
+    assert_eq!(status.code(), Some(4), "{}", lines.join("\n"));
+    assert!(lines.iter().any(|line| line.contains("its certificate is not believed")), "{}", lines.join("\n"));
+    // The system has, as SSL_CERT_FILE says; or a person.
+    for by_flag in [false, true] {
+        let (dir, state) = (scene.path(&format!("got {by_flag}")), scene.path(&format!("state {by_flag}")));
+        let mut command = peerlink::get(&torrents, &dir, &state, &[]);
+        match by_flag {
+            true => command.arg("--ca-file").arg(keys.join("ca.pem")),
+            false => command.env("SSL_CERT_FILE", keys.join("ca.pem")),
+        };
+        Child::start("peerlink get", command).succeed();
+        scene.check(&dir);
+    }
+    assert!(nginx.answered().iter().all(|answered| answered.status == 206));
 }

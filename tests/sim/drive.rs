@@ -235,7 +235,7 @@ impl World {
                 }
             }
             Command::Job(Job::Fetch { id, request }) => self.fetch(host, id, request),
-            Command::Job(Job::Resolve { id, host: name, port }) => self.resolve(host, id, &name, port),
+            Command::Job(Job::Resolve { id, host: name, port, .. }) => self.resolve(host, id, &name, port),
             Command::Job(job) => {
                 let node = self.node_mut(host);
                 let answered =

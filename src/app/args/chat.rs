@@ -49,6 +49,8 @@ command! {
     #[argh(option)] dht_bootstrap: Vec<String>,
     /// do not name what is shared with --public on the local network
     #[argh(switch)] no_lsd: bool,
+    /// believe the certificate authorities of this PEM file only, for https (default: the system's, else built-in ones)
+    #[argh(option)] ca_file: Option<String>,
     /// do not ask the gateway to open the port
     #[argh(switch)] no_port_map: bool,
     /// neither tell peers of each other nor listen to what they tell

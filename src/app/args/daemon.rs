@@ -83,6 +83,8 @@ command! {
     #[argh(option)] dht_per_source: Option<String>,
     /// neither name torrents on the local network nor listen to who does
     #[argh(switch)] no_lsd: bool,
+    /// believe the certificate authorities of this PEM file only, for https (default: the system's, else built-in ones)
+    #[argh(option)] ca_file: Option<String>,
     /// do not ask the gateway to open the port
     #[argh(switch)] no_port_map: bool,
     /// neither tell peers of each other nor listen to what they tell
@@ -103,6 +105,8 @@ command! {
     /// Gives torrents to the daemon.
     #[argh(usage = "[OPTIONS] SOURCE...", note = "SOURCE is a .torrent file, `-` (standard input), a magnet link, an http(s) URL of a .torrent file or an info hash.\nAny other file or folder is shared: a torrent is made of it.")]
     Add, paths: #[argh(positional, arg_name = "SOURCE")] Vec<String>,
+    /// believe the certificate authorities of this PEM file only, for https (default: the system's, else built-in ones)
+    #[argh(option)] ca_file: Option<String>,
     /// folder to download to, on the daemon's machine (default: what the daemon was told)
     #[argh(option, short = 'd')] dir: Option<String>,
     /// do not start it

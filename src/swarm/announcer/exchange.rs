@@ -150,7 +150,7 @@ impl Exchange {
         if known.is_empty() {
             let id = turn.out.new_job();
             exchange.look_up = Some(id);
-            turn.out.job(Job::Resolve { id, host: turn.url.host.clone(), port });
+            turn.out.job(Job::Resolve { id, host: turn.url.host.clone(), port, for_tls: false });
         } else {
             exchange.ask(known, turn);
         }

@@ -56,7 +56,7 @@ impl World {
         for command in self.out.commands.drain(..) {
             match command {
                 Command::SendDatagram { to, bytes } => put.push((to, Question::parse(&bytes).unwrap())),
-                Command::Job(Job::Resolve { id, host, port }) => self.look_ups.push((id, host, port)),
+                Command::Job(Job::Resolve { id, host, port, .. }) => self.look_ups.push((id, host, port)),
                 Command::Job(Job::Fetch { .. }) => {}
                 other => panic!("{other:?}"),
             }

@@ -46,7 +46,7 @@ impl Rig {
         let mut found = (Vec::new(), Vec::new());
         for command in std::mem::take(&mut self.out.commands) {
             match command {
-                Command::Job(Job::Resolve { id, host, port }) => found.0.push((id, format!("{host}:{port}"))),
+                Command::Job(Job::Resolve { id, host, port, .. }) => found.0.push((id, format!("{host}:{port}"))),
                 Command::Tell(Note::Said { text, .. }) => found.1.push(text),
                 other => panic!("{other:?}"),
             }
