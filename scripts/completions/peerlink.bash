@@ -1,6 +1,6 @@
 # Completion of peerlink for bash; made by scripts/manual.
 _peerlink() {
-    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command= word flags=
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command='' word flags=''
     for word in "${COMP_WORDS[@]:1:COMP_CWORD - 1}"; do
         case $word in -*) ;; *) command=$word; break ;; esac
     done
