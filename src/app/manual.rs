@@ -135,7 +135,9 @@ fn man() -> String {
 
 fn bash() -> String {
     let mut to = String::from("# Completion of peerlink for bash; made by scripts/manual.\n_peerlink() {\n");
-    to.push_str("    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command='' word flags=''\n");
+    to.push_str(
+        "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command='' word flags=''\n",
+    );
     to.push_str("    for word in \"${COMP_WORDS[@]:1:COMP_CWORD - 1}\"; do\n");
     to.push_str("        case $word in -*) ;; *) command=$word; break ;; esac\n    done\n    COMPREPLY=()\n");
     let names: Vec<&str> = COMMANDS.iter().map(|(name, ..)| *name).collect();

@@ -142,6 +142,7 @@ fn is_order(command: &Command) -> bool {
 fn is_news(note: &Note) -> bool {
     let is_of_rest = matches!(note, Note::Asleep { .. } | Note::Wanted { .. });
     is_of_rest
+        || matches!(note, Note::Row(_))
         || matches!(note, Note::Metadata { .. } | Note::Complete { .. } | Note::Failed { .. } | Note::Gone { .. })
 }
 

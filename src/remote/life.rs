@@ -22,10 +22,14 @@ use crate::storage::Layout;
 const SLEEP_SPACE: Span = Span::millis(20);
 /// .torrent files read at once for those that begin: large ones would be in memory together.
 const READS_MAX: usize = 4;
+/// Torrents that look at their files at once: each has up to four jobs for the disk waiting, for as many of which there
+/// is room.
+const SETTLING_MAX: usize = 48;
 
 impl Remote {
     pub(super) fn may_begin(&self) -> bool {
-        self.jobs.values().filter(|errand| matches!(errand, Errand::Begin(_))).count() < READS_MAX
+        let reads = || self.jobs.values().filter(|errand| matches!(errand, Errand::Begin(_))).count();
+        self.settling.len() < SETTLING_MAX && reads() < READS_MAX
     }
 
     /// Begins those whose turn it is, a few at a time.
@@ -183,6 +187,7 @@ impl Remote {
             web_seeds_by: Reach::Global,
             metainfo,
         };
+        self.settling.insert(id);
         out.tell(Note::Add(Box::new(add)));
     }
 
@@ -211,6 +216,7 @@ impl Remote {
     /// A machine has ended.
     pub(super) fn on_gone(&mut self, row: &Row, now: Time, out: &mut Outbox) {
         let Some(id) = self.list.end_machine(row.torrent) else { return };
+        self.settling.remove(&id);
         self.take_row(id, row, now);
         let Some(torrent) = self.list.get_mut(id) else { return };
         (torrent.run, torrent.is_held_up) = (Run::Rest, false);

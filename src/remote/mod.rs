@@ -32,7 +32,7 @@ mod set;
 mod torrent;
 mod watch;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
 use self::call::{Back, Call};
@@ -156,6 +156,8 @@ pub struct Remote {
     postponed: Vec<add::Postponed>,
     /// Callers that wait until something has its new name, by torrent.
     renamers: BTreeMap<u32, Back>,
+    /// Torrents that look at their files.
+    settling: BTreeSet<u32>,
     /// Torrents that shall begin, in this order.
     to_begin: VecDeque<u32>,
     /// Who may run has to be thought over.
@@ -203,6 +205,7 @@ impl Remote {
             jobs: BTreeMap::new(),
             postponed: Vec::new(),
             renamers: BTreeMap::new(),
+            settling: BTreeSet::new(),
             to_begin: VecDeque::new(),
             is_stale: true,
             is_session_dirty: false,
@@ -345,6 +348,11 @@ impl Remote {
             Note::Given(given) => self.give(given, now, out),
             Note::Blocklist(read) => self.on_blocklist(read, out),
             Note::Bring { bytes } => self.bring(bytes, now, out),
+            Note::Row(row) => {
+                if let Some(id) = self.list.id_of_machine(row.torrent).filter(|_| self.phase == Phase::Running) {
+                    self.take_row(id, row, now);
+                }
+            }
             Note::Asleep { row } => self.on_asleep(row, now),
             Note::Wanted { torrent } => self.on_wanted(*torrent),
             Note::Gone { row } => self.on_gone(row, now, out),

@@ -113,6 +113,11 @@ impl Remote {
 
     /// Takes over how a torrent stands.
     pub(super) fn take_row(&mut self, id: u32, row: &Row, now: Time) {
+        let looks =
+            matches!(row.activity, Activity::Opening | Activity::Checking { .. } | Activity::Reserving { .. });
+        if !looks {
+            self.settling.remove(&id);
+        }
         let wall_s = self.wall_s(now);
         let Some(torrent) = self.list.get_mut(id) else { return };
         let is_known = match row.activity {

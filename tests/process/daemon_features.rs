@@ -279,3 +279,41 @@ fn commands_folders_and_lists_are_read_again() {
     assert!(size(&mut daemon).contains("\"peer-limit-global\":77"), "it is remembered");
     daemon.end();
 }
+
+#[test]
+fn files_that_are_wanted_first_come_first() {
+    let home = Home::new();
+    let (server, port) = serve(&home, &["--state-dir", &home.text("server")]);
+    for (name, seed) in [("a", 11), ("b", 12), ("c", 13)] {
+        home.write(&format!("src/album/{name}.bin"), &payload(600_000, seed));
+    }
+    let (torrent, tracker) = (home.text("album.torrent"), format!("http://127.0.0.1:{port}/announce"));
+    let words = ["create", &home.text("src/album"), "--piece-length", "16K", "-t", &tracker, "-o", &torrent];
+    home.run(&words).expect(0);
+    let seed = ["seed", &torrent, "--dir", &home.text("src"), "-p", "0", "--bind", "127.0.0.1"];
+    let mut seed = home.start(&[&seed[..], &["--state-dir", &home.text("seed")]].concat());
+    seed.port();
+    let mut daemon = Daemon::start(&home, &["--down-limit", "300K", "--paused"]);
+    home.run(&["add", &torrent, "--rpc", &daemon.at()]).expect(0);
+    let set = |daemon: &mut Daemon, what: &str| {
+        assert_eq!(text(&daemon.call("torrent-set", &format!("{{\"ids\":[1],{what}}}")), "result"), "success");
+    };
+    set(&mut daemon, "\"priority-low\":[0]");
+    home.run(&["start", "1", "--rpc", &daemon.at()]).expect(0);
+    let lens = |torrents: &[Object]| -> Vec<f64> {
+        let Some(miniserde::json::Value::Array(files)) = torrents[0].get("fileStats") else { panic!("{torrents:?}") };
+        files.iter().map(|file| number(&super::daemon::object(file), "bytesCompleted")).collect()
+    };
+    daemon.wait_for("under way", "\"fileStats\"", |torrents| lens(torrents).iter().sum::<f64>() > 0.0);
+    // What was asked for before comes first, and that is not much.
+    set(&mut daemon, "\"priority-high\":[2]");
+    let torrents = daemon.wait_for("the third file", "\"fileStats\"", |torrents| lens(torrents)[2] == 600_000.0);
+    assert!(lens(&torrents)[1] < 400_000.0 && lens(&torrents)[0] < 50_000.0, "{torrents:?}");
+    let torrents = daemon.wait_for("the second file", "\"fileStats\"", |torrents| lens(torrents)[1] == 600_000.0);
+    assert!(lens(&torrents)[0] < 400_000.0, "{torrents:?}");
+    daemon.end();
+    for running in [seed, server] {
+        running.signal("TERM");
+        running.wait().expect(0);
+    }
+}

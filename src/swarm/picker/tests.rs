@@ -121,3 +121,15 @@ fn stored_blocks_survive_and_are_not_asked_again() {
     assert!(s.picker.restore(second, |_| true), "all stored: to be checked");
     assert!(s.picker.is_hashing(second));
 }
+
+#[test]
+fn what_comes_first_may_change_while_pieces_are_fetched() {
+    let mut s = scene(6, true);
+    use crate::swarm::rarity::Rank::{High, Low, Normal};
+    s.picker.set_ranks(vec![Low, Low, Normal, Normal, High, High]);
+    assert_eq!(s.pick(1, None, 3), [(4, 0), (4, 1), (5, 0)]);
+    s.picker.set_ranks(vec![High, Low, Normal, Normal, Low, Low]);
+    assert_eq!(s.pick(1, None, 4), [(5, 1), (0, 0), (0, 1), (2, 0)], "what was begun is ended");
+    s.picker.set_ranks(Vec::new());
+    assert_eq!(s.pick(1, None, 9).len(), 5);
+}
