@@ -16,6 +16,8 @@ use crate::wire::sniff::{Spoken, sniff};
 
 /// Replies up to this length leave in one piece; longer ones in slices, each when the one before has left.
 const SLICE_LEN: usize = 64 * 1024;
+/// A body of so many bytes is small: it comes within the time that its head has.
+const SMALL_BODY_LEN: u64 = 4096;
 /// Bytes handed over without asking when they have left.
 const UNSENT_MAX: usize = 32 * 1024;
 
@@ -212,12 +214,20 @@ impl Talk<'_> {
         let (bytes, rest) = left.split_at(len);
         let mut room = http::room();
         match Head::parse(bytes, &mut room) {
+            Ok(head) if self.waits_for_small_body(&head, rest) => false,
             Ok(head) => {
                 *left = rest;
                 self.begin(bytes, &head, left)
             }
             Err(refused) => self.refuse(refused),
         }
+    }
+
+    /// A small body on its way waits with its head: it needs no place among those that are under way for long.
+    fn waits_for_small_body(&self, head: &Head<'_>, rest: &[u8]) -> bool {
+        let Framing::Length(len) = head.framing else { return false };
+        let is_coming = len <= SMALL_BODY_LEN && (rest.len() as u64) < len && !head.expects_continue;
+        is_coming && self.sites.body_max(head, self.remote(head), self.now).is_some_and(|max| len <= max as u64)
     }
 
     /// A head is complete: asks at once where the body is here too, else waits for it.

@@ -229,7 +229,7 @@ fn slow_senders_are_closed_in_every_phase() {
 #[test]
 fn only_so_many_bodies_at_once_and_continue_is_said() {
     let mut bench = Bench::new();
-    let head = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n";
+    let head = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n";
     let expecting = format!("{head}Expect: 100-continue\r\n\r\n");
     assert_eq!(bench.say(expecting.as_bytes()), "HTTP/1.1 100 Continue\r\n\r\n");
     for number in 0..UPLOADS_MAX as u64 {
@@ -243,7 +243,15 @@ fn only_so_many_bodies_at_once_and_continue_is_said() {
     bench.accept(ConnId(200), "192.0.2.2:5");
     bench.input(Input::Received { conn: ConnId(200), bytes: format!("{head}\r\nab").as_bytes() });
     assert!(bench.sent.is_empty());
-    assert!(bench.say(b"hello").ends_with("hello"));
+    // A small one needs no place.
+    bench.accept(ConnId(201), "192.0.2.2:5");
+    let small = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe";
+    bench.input(Input::Received { conn: ConnId(201), bytes: small.as_bytes() });
+    assert!(bench.sent.is_empty());
+    bench.input(Input::Received { conn: ConnId(201), bytes: b"llo" });
+    assert!(bench.sent.ends_with(b"hello"), "{}", bench.sent.escape_ascii());
+    bench.sent.clear();
+    assert!(bench.say("hello".repeat(1000).as_bytes()).ends_with("hello"));
 }
 
 #[test]
