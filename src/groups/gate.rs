@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use crate::base::{JobId, Time};
+use crate::base::{JobId, Span, Time};
 use crate::machine::{Command, DiskError, Job, Outbox};
 
 /// The file, in the state folder.
@@ -14,6 +14,10 @@ pub const FILE: &str = "groups/history";
 
 /// Bytes that may be held before nobody is read any more: the disk does not keep up.
 const HELD_MAX: usize = 4 * 1024 * 1024;
+
+/// Between two batches: of many small ones, each would cost every member a system call. Who speaks after a pause does
+/// not wait.
+const GAP: Span = Span::millis(2);
 
 /// What was said and not yet heard.
 #[derive(Default, Debug)]
@@ -29,8 +33,10 @@ pub struct Gate {
     job: Option<(JobId, u64)>,
     held: VecDeque<(u64, Vec<Command>)>,
     held_len: usize,
-    /// When the turn began whose records have not been handed over.
+    /// When the records are to be handed over.
     due: Option<Time>,
+    /// The next batch begins its way no sooner.
+    not_before: Time,
     /// Bytes of the file.
     pub file_len: usize,
     is_failing: bool,
@@ -46,7 +52,7 @@ impl Gate {
         if !self.is_on {
             return None;
         }
-        self.due.get_or_insert(now);
+        self.due.get_or_insert(now.max(self.not_before));
         Some(&mut self.records)
     }
 
@@ -70,18 +76,24 @@ impl Gate {
         }
     }
 
-    /// When records are to be handed over: at the end of the turn that made them.
+    /// When records are to be handed over: at the end of the turn that made them, or a little later.
     pub fn next_deadline(&self) -> Option<Time> {
         if self.job.is_some() { None } else { self.due }
     }
 
+    /// Whether records are to be handed over now.
+    pub fn is_due(&self, now: Time) -> bool {
+        self.next_deadline().is_some_and(|due| due <= now)
+    }
+
     /// Hands records over, where there are some and nothing is under way; `snapshot` replaces the whole file instead
     /// of adding to it.
-    pub fn flush(&mut self, snapshot: Option<Vec<u8>>, out: &mut Outbox) {
+    pub fn flush(&mut self, snapshot: Option<Vec<u8>>, now: Time, out: &mut Outbox) {
         if self.job.is_some() || (self.records.is_empty() && snapshot.is_none()) {
             return;
         }
         self.due = None;
+        self.not_before = now + GAP;
         let id = out.new_job();
         let records = std::mem::take(&mut self.records);
         let job = match snapshot {

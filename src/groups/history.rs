@@ -163,7 +163,7 @@ impl Groups {
             }
         }
         self.age(now, out.wall_ms);
-        self.append(out);
+        self.append(now, out);
     }
 
     /// Drops what has grown old, now and then.
@@ -185,10 +185,12 @@ impl Groups {
     }
 
     /// Hands over what is to be written: added to the file, or as a new one where much of the old is waste.
-    pub(super) fn append(&mut self, out: &mut Outbox) {
+    pub(super) fn append(&mut self, now: Time, out: &mut Outbox) {
         let is_waste = self.gate.file_len > 2 * self.history_len + SLACK_LEN || self.gate.is_torn;
         let snapshot = (is_waste && self.gate.is_idle()).then(|| self.snapshot());
-        self.gate.flush(snapshot, out);
+        if snapshot.is_some() || self.gate.is_due(now) {
+            self.gate.flush(snapshot, now, out);
+        }
     }
 
     /// The whole file anew.

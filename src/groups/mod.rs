@@ -225,17 +225,17 @@ impl Groups {
         self.counts = Counts::default();
         self.watches = Watches::default();
         self.history_len = 0;
-        self.gate.flush(None, out);
+        self.gate.flush(None, now, out);
     }
 
     /// Whether a job was that of the history; then what it held is let go.
-    fn written(&mut self, completion: &Completion, out: &mut Outbox) -> bool {
+    fn written(&mut self, completion: &Completion, now: Time, out: &mut Outbox) -> bool {
         let (Completion::Appended { id, result } | Completion::FileSaved { id, result }) = completion else {
             return false;
         };
         let is_ours = self.gate.written(*id, result, out);
         if is_ours {
-            self.append(out);
+            self.append(now, out);
         }
         is_ours
     }
@@ -244,7 +244,7 @@ impl Groups {
 impl Machine for Groups {
     fn handle(&mut self, now: Time, input: Input<'_>, out: &mut Outbox) {
         if let Input::Completed(completion) = &input
-            && self.written(completion, out)
+            && self.written(completion, now, out)
         {
             // What is let go now was held long enough.
             return;
@@ -261,7 +261,7 @@ impl Machine for Groups {
             }
             Input::Closed { conn, reason } => self.closed(conn, reason, now, out),
             Input::Deadline => {
-                self.append(out);
+                self.append(now, out);
                 self.age(now, out.wall_ms);
                 self.release(now, out);
                 self.close_late(now, out);

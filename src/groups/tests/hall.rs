@@ -87,13 +87,20 @@ impl Hall {
     pub fn input(&mut self, input: Input<'_>) {
         self.groups.handle(self.now, input, &mut self.out);
         self.carry_out();
-        // As the driver does at the end of a turn.
-        if self.groups.next_deadline().is_some_and(|due| due <= self.now) {
+        self.settle();
+    }
+
+    /// As the driver does at the end of a turn; batches of history may lie a moment apart.
+    fn settle(&mut self) {
+        loop {
+            if !self.is_stuck {
+                self.work();
+            }
+            let soon = self.now + Span::millis(2);
+            let Some(due) = self.groups.next_deadline().filter(|due| *due <= soon) else { return };
+            self.turn_to(due);
             self.groups.handle(self.now, Input::Deadline, &mut self.out);
             self.carry_out();
-        }
-        if !self.is_stuck {
-            self.work();
         }
     }
 

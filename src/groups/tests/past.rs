@@ -46,6 +46,8 @@ fn nothing_is_heard_before_it_is_written() {
     assert_eq!((hall.got("anna"), hall.got("bert")), (vec![], vec![]));
     assert_eq!(hall.jobs.len(), 1, "what is said while the disk is busy waits for the next job");
     hall.work();
+    hall.is_stuck = false;
+    hall.pass(Span::millis(2));
     let heard = hall.got("anna");
     let ends: Vec<&str> = heard.iter().map(|line| line.rsplit(" :").next().unwrap()).collect();
     assert_eq!(ends, ["one", "two", "Quit"]);
