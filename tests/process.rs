@@ -3,6 +3,8 @@
 
 #[path = "process/bad_input.rs"]
 mod bad_input;
+#[path = "process/by_proxy.rs"]
+mod by_proxy;
 #[path = "process/chat.rs"]
 mod chat;
 #[path = "process/chat_terminal.rs"]

@@ -158,6 +158,7 @@ fn node(
 ) -> Result<Node, Failure> {
     let (seed, key, peer_id) = identity()?;
     let mut node = Node::new(peer_id, key).remember_bans(super::bans::read(state_dir));
+    node = node.with_proxy(super::way_out::has_proxy(settings));
     node.allow_connections(limits::CONNECTIONS_MAX);
     if mode != Mode::Send {
         if let Some(dht) = dht::node(settings, state_dir)? {

@@ -33,14 +33,25 @@ pub fn run(settings: &Settings, environment: Environment<'_>, as_json: bool, con
 
 /// What is shown of a password, or of a name and a password.
 fn masked(kind: Kind, value: &str) -> String {
-    let name = value.split_once(':').filter(|_| kind == Kind::Accounts);
-    name.map_or("…".into(), |(name, _)| format!("{name}:…"))
+    match kind {
+        Kind::Proxy => match value.rsplit_once('@') {
+            Some((login, place)) => {
+                let user = login.rsplit_once(':').map_or(login, |(user, _)| user);
+                format!("{user}:…@{place}")
+            }
+            None => value.to_string(),
+        },
+        _ => {
+            let name = value.split_once(':').filter(|_| kind == Kind::Accounts);
+            name.map_or("…".into(), |(name, _)| format!("{name}:…"))
+        }
+    }
 }
 
 /// `name = value` as TOML; a comment where it is not set, or not shown.
 fn line(setting: &Setting, values: &[String]) -> String {
     let name = setting.name;
-    if setting.kind.is_secret() && !values.is_empty() {
+    if setting.kind.is_secret() && values.iter().any(|value| value.contains('…')) {
         return format!("# {name} = {} (not shown)", values.join(", "));
     }
     if setting.kind.repeats() {
@@ -77,6 +88,9 @@ mod tests {
         assert_eq!(shown("peer", &["a:1", "b:2"]), r#"peer = ["a:1", "b:2"]"#);
         assert_eq!(shown("seed", &["false"]), "seed = false");
         assert_eq!(shown("password", &[&masked(Kind::Secret, "ge:heim")]), "# password = … (not shown)");
+        let proxy = |text: &str| shown("proxy", &[&masked(Kind::Proxy, text)]);
+        assert_eq!(proxy("socks5://a:b@h:1"), "# proxy = socks5://a:…@h:1 (not shown)");
+        assert_eq!(proxy("socks5://h:1"), "proxy = \"socks5://h:1\"");
         let opers = ["ann:a:b", "ben:c"].map(|account| masked(Kind::Accounts, account));
         assert_eq!(shown("oper", &[&opers[0], &opers[1]]), "# oper = ann:…, ben:… (not shown)");
     }

@@ -15,7 +15,7 @@ use super::notify::{self, Notify};
 use super::run::{self, identity, ways};
 use super::settings::{Environment, Settings, shown};
 use super::watch_dir::WatchDir;
-use super::{bans, dht, discovery, open, portmap, values};
+use super::{bans, dht, discovery, open, portmap, values, way_out};
 use crate::base::address::{Reach, reach};
 use crate::base::limits;
 use crate::base::text::harmless;
@@ -64,6 +64,7 @@ pub fn run(
     if ways(settings).lsd {
         node = node.with_lsd(Lsd::new(seed));
     }
+    node = node.with_proxy(way_out::has_proxy(settings));
     if let Some(port_map) = portmap::of(settings)? {
         node = node.with_port_map(port_map);
     }
@@ -173,7 +174,7 @@ fn restored(settings: &Settings, state_dir: &Path) -> Result<Remote, Failure> {
         began_s: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
         state_dir: state_dir.to_string_lossy().into_owned(),
         ways: ways(settings),
-        has_dht: !settings.switch("no-dht"),
+        has_dht: !settings.switch("no-dht") && !way_out::has_proxy(settings),
         announce_all: settings.switch("announce-all"),
         prealloc: settings.text("prealloc") == Some("full"),
         spares_lan: settings.switch("no-lan-limit"),

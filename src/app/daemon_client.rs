@@ -6,6 +6,7 @@ use super::values;
 use crate::base::text::harmless;
 use crate::base::{InfoHash, Span};
 use crate::io::server_call::{self, Answer, Ask, Method, SESSION};
+use crate::io::way_out::WayOut;
 use crate::wire::authorization::Authorization;
 use crate::wire::json::{self, Object, Value, Writer};
 
@@ -126,7 +127,9 @@ impl Daemon {
             field: Some((SESSION, &self.session)),
             body: Some(("application/json", body.as_bytes())),
         };
-        server_call::ask((&self.host, self.port), TARGET, ask, ANSWER_LEN, TIMEOUT).map_err(|why| {
+        // It is on this machine, or near: no proxy leads there.
+        let way = WayOut::default();
+        server_call::ask((&self.host, self.port), TARGET, ask, ANSWER_LEN, TIMEOUT, &way).map_err(|why| {
             let hint = "is `peerlink daemon` running there? (--rpc HOST:PORT)";
             let text = format!("no daemon answers at {}: {}; {hint}", self.place(), harmless(&why));
             Failure::new(Exit::Unreachable, text)

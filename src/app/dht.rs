@@ -6,15 +6,16 @@ use std::path::Path;
 
 use super::exit::{Exit, Failure};
 use super::settings::Settings;
+use super::way_out;
 use crate::base::limits;
 use crate::dht::{self, Dht, saved};
 
-/// The node, with what an earlier run saved; None with `--no-dht`.
+/// The node, with what an earlier run saved; None with `--no-dht`, and with a proxy.
 ///
 /// # Errors
 /// No random numbers.
 pub fn node(settings: &Settings, state_dir: &Path) -> Result<Option<Dht>, Failure> {
-    if settings.switch("no-dht") {
+    if settings.switch("no-dht") || way_out::has_proxy(settings) {
         return Ok(None);
     }
     let mut random = [0; 40];

@@ -53,6 +53,7 @@ pub mod tokens;
 pub mod values;
 pub mod verify;
 mod watch_dir;
+pub mod way_out;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -172,7 +173,7 @@ fn command(asked: &Invocation, settings: &Settings, console: &Console) -> Result
     match asked.command {
         Command::Show => return show::run(first, settings, &environment, console),
         Command::Verify => return verify::run(first, settings, console),
-        Command::Magnet => magnet::run(first, as_json, console)?,
+        Command::Magnet => magnet::run(first, settings, console)?,
         Command::Config => config::run(settings, &environment, as_json, console),
         Command::Get => return get::run(&asked.paths, settings, &environment, console),
         Command::Seed => return seed::run(&asked.paths, settings, &environment, console),

@@ -4,16 +4,15 @@ use super::exit::{Exit, Failure};
 use super::follow::{Say, Style};
 use super::json::Object;
 use super::settings::Settings;
-use super::values;
+use super::way_out;
 use crate::machine::Mapped;
 use crate::portmap::PortMap;
 
 /// Whether the gateway is to be asked: not by whom nobody else can reach anyway.
 pub fn is_wanted(settings: &Settings) -> bool {
-    let bind = settings.list("bind").iter().filter_map(|text| values::bind(text).ok());
-    let mut addresses = bind.map(|(ip, _)| ip).peekable();
-    let is_reached = addresses.peek().is_none() || addresses.any(|ip| ip.is_ipv4() && !ip.is_loopback());
-    is_reached && !settings.switch("no-port-map")
+    let way = way_out::of(settings);
+    let is_reached = way.bind.is_empty() || way.bind.iter().any(|ip| ip.is_ipv4() && !ip.is_loopback());
+    is_reached && way.proxy.is_none() && !settings.switch("no-port-map")
 }
 
 /// The machine, where it is wanted.

@@ -19,7 +19,7 @@ use super::portmap;
 use super::settings::Settings;
 use super::sought::Sought;
 use super::space::MinFree;
-use super::values;
+use super::way_out;
 use crate::base::address::Reach;
 use crate::base::{InfoHash, PeerId, Span, TorrentId, limits};
 use crate::io::console::{Console, Stream};
@@ -102,6 +102,7 @@ pub fn run(
     if ways(settings).lsd {
         node = node.with_lsd(Lsd::new(seed));
     }
+    node = node.with_proxy(way_out::has_proxy(settings));
     if let Some(port_map) = portmap::of(settings)?.filter(|_| !matches!(purpose, Purpose::Look { .. })) {
         node = node.with_port_map(port_map);
     }
@@ -189,8 +190,8 @@ pub(super) fn options(settings: &Settings, state_dir: PathBuf, torrent_count: us
     // Blocks on their way in and out, and what every torrent may ask for at once: open, check, save, close.
     options.job_slots = options.pool_blocks + options.upload_credits as usize + 64 + 4 * torrent_count;
     options.torrents = torrent_count;
-    let bind = settings.list("bind").iter().filter_map(|text| values::bind(text).ok());
-    options.bind = bind.map(|(ip, _)| ip).collect();
+    options.way = way_out::of(settings);
+    options.bind = way_out::listen(settings, &options.way)?;
     options.port = settings.count("port").map(|port| port as u16);
     options.up_limit = settings.size("up-limit").unwrap_or(0);
     options.down_limit = settings.size("down-limit").unwrap_or(0);
@@ -268,7 +269,7 @@ pub fn add(torrent: TorrentId, item: Item, settings: &Settings) -> AddTorrent {
 
 /// The ways to peers that the settings allow.
 pub fn ways(settings: &Settings) -> Ways {
-    Ways { pex: !settings.switch("no-pex"), lsd: !settings.switch("no-lsd") }
+    Ways { pex: !settings.switch("no-pex"), lsd: !settings.switch("no-lsd") && !way_out::has_proxy(settings) }
 }
 
 /// Hands the torrents over while the loop runs, a few at a time.

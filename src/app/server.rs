@@ -4,10 +4,11 @@ use miniserde::{Deserialize, json};
 
 use super::exit::{Exit, Failure};
 use super::settings::Settings;
-use super::values;
+use super::{values, way_out};
 use crate::base::text::harmless;
 use crate::base::{InfoHash, Span};
 use crate::io::server_call::{self, Answer, Ask, Method};
+use crate::io::way_out::WayOut;
 use crate::wire::authorization::Authorization;
 use crate::wire::url::percent_encode;
 
@@ -57,18 +58,21 @@ pub struct Receipt {
 pub struct Server {
     host: String,
     port: u16,
+    way: WayOut,
 }
 
 impl Server {
     /// The one that was named.
     pub fn of(settings: &Settings) -> Option<Server> {
         let (host, port) = values::server(settings.text("server")?).ok()?;
-        Some(Server { host, port })
+        Some(Server { host, port, way: way_out::of(settings) })
     }
 
     /// The one that was named, else one on this machine.
     pub fn or_here(settings: &Settings) -> Server {
-        Server::of(settings).unwrap_or(Server { host: "localhost".into(), port: values::SERVER_PORT })
+        // No proxy leads here.
+        let here = Server { host: "localhost".into(), port: values::SERVER_PORT, way: WayOut::default() };
+        Server::of(settings).unwrap_or(here)
     }
 
     /// A name or an address, and a port.
@@ -198,7 +202,7 @@ impl Server {
     }
 
     fn ask(&self, target: &str, ask: Ask<'_>) -> Result<Answer, Failure> {
-        server_call::ask((&self.host, self.port), target, ask, REPLY_LEN, TIMEOUT).map_err(|why| {
+        server_call::ask((&self.host, self.port), target, ask, REPLY_LEN, TIMEOUT, &self.way).map_err(|why| {
             let (place, why) = (self.place(), harmless(&why));
             let hint = "is `peerlink serve` running there? (--server HOST[:PORT])";
             Failure::new(Exit::Unreachable, format!("no server answers at {place}: {why}; {hint}"))

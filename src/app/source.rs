@@ -8,7 +8,8 @@ use crossbeam_channel::bounded;
 
 use super::exit::{Exit, Failure};
 use super::server::Server;
-use super::{publish, sought};
+use super::settings::Settings;
+use super::{publish, sought, way_out};
 use crate::base::address::{Reach, reach};
 use crate::base::text::harmless;
 use crate::base::{InfoHash, JobId, Span, limits};
@@ -36,9 +37,10 @@ pub enum Source {
 ///
 /// # Errors
 /// As [`read`].
-pub fn find(source: &str, state_dir: &Path) -> Result<Source, Failure> {
+pub fn find(source: &str, state_dir: &Path, settings: &Settings) -> Result<Source, Failure> {
     let Some(magnet) = link(source)? else {
-        return read_from(source).map(|(_, metainfo, from)| Source::Torrent(Arc::new(metainfo), None, from));
+        return read_from(source, settings)
+            .map(|(_, metainfo, from)| Source::Torrent(Arc::new(metainfo), None, from));
     };
     let Some(info_hash) = magnet.info_hash else {
         return Err(bad("magnet link", "this is a v2-only torrent (BEP 52); only v1 and hybrid ones can be used"));
@@ -70,21 +72,21 @@ pub fn only_a_link(source: &str) -> Failure {
 ///
 /// # Errors
 /// Code 3 for what is no torrent or not there, 6 for a server that does not answer.
-pub fn read(source: &str) -> Result<Metainfo, Failure> {
-    read_bytes(source).map(|(_, metainfo)| metainfo)
+pub fn read(source: &str, settings: &Settings) -> Result<Metainfo, Failure> {
+    read_bytes(source, settings).map(|(_, metainfo)| metainfo)
 }
 
 /// As [`read`], with the .torrent itself.
 ///
 /// # Errors
 /// As [`read`].
-pub fn read_bytes(source: &str) -> Result<(Vec<u8>, Metainfo), Failure> {
-    read_from(source).map(|(bytes, metainfo, _)| (bytes, metainfo))
+pub fn read_bytes(source: &str, settings: &Settings) -> Result<(Vec<u8>, Metainfo), Failure> {
+    read_from(source, settings).map(|(bytes, metainfo, _)| (bytes, metainfo))
 }
 
-fn read_from(source: &str) -> Result<(Vec<u8>, Metainfo, Reach), Failure> {
+fn read_from(source: &str, settings: &Settings) -> Result<(Vec<u8>, Metainfo, Reach), Failure> {
     let shown = harmless(source);
-    let (bytes, from) = bytes_of(source, &shown)?;
+    let (bytes, from) = bytes_of(source, &shown, settings)?;
     let name = if source == "-" { "standard input" } else { &shown };
     let metainfo = metainfo::parse::parse(&bytes).map_err(|refused| bad(name, &refused.to_string()))?;
     Ok((bytes, metainfo, from))
@@ -130,7 +132,8 @@ pub fn is_torrent(source: &str) -> bool {
     let mut start = [0; 1];
     let is_short = path.metadata().is_ok_and(|about| about.len() <= limits::TORRENT_LEN as u64);
     let opened = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut start));
-    is_short && opened.is_ok() && start[0] == b'd' && read(source).is_ok()
+    let is_whole = || read_file(path, source).is_ok_and(|bytes| metainfo::parse::parse(&bytes).is_ok());
+    is_short && opened.is_ok() && start[0] == b'd' && is_whole()
 }
 
 /// What `source` says where it is a magnet link or an info hash, and nothing that has a file of that name.
@@ -152,7 +155,7 @@ fn bad(name: &str, why: &str) -> Failure {
 }
 
 /// What is there, and how far whoever gave it is.
-fn bytes_of(source: &str, shown: &str) -> Result<(Vec<u8>, Reach), Failure> {
+fn bytes_of(source: &str, shown: &str, settings: &Settings) -> Result<(Vec<u8>, Reach), Failure> {
     let of_a_person = |bytes| (bytes, Reach::Nowhere);
     let starts = |scheme: &str| source.get(..scheme.len()).is_some_and(|head| head.eq_ignore_ascii_case(scheme));
     if source == "-" {
@@ -163,7 +166,7 @@ fn bytes_of(source: &str, shown: &str) -> Result<(Vec<u8>, Reach), Failure> {
         return read_file(Path::new(source), shown).map(of_a_person);
     }
     if starts("http://") || starts("https://") {
-        return fetch(source, shown);
+        return fetch(source, shown, settings);
     }
     if link(source)?.is_some() {
         return Err(only_a_link(source));
@@ -189,9 +192,10 @@ fn read_all(reader: impl Read) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn fetch(url: &str, shown: &str) -> Result<(Vec<u8>, Reach), Failure> {
+fn fetch(url: &str, shown: &str, settings: &Settings) -> Result<(Vec<u8>, Reach), Failure> {
     let (tell, told) = bounded(1);
-    let web = Web::new(web::Options::default(), move |completion| {
+    let options = web::Options { way: way_out::of(settings), ..web::Options::default() };
+    let web = Web::new(options, move |completion| {
         let _ = tell.try_send(completion);
     });
     let request =

@@ -42,6 +42,8 @@ pub enum Kind {
     Secret,
     /// Names with passwords; may be repeated.
     Accounts,
+    /// A proxy, with a password or without.
+    Proxy,
     /// Where a remote control listens: an address or a name, and a port.
     Rpc,
     /// Names, divided by commas; may be repeated.
@@ -61,7 +63,7 @@ impl Kind {
 
     /// Whether values are nobody's business who looks over a shoulder.
     pub fn is_secret(self) -> bool {
-        matches!(self, Kind::Secret | Kind::Accounts)
+        matches!(self, Kind::Secret | Kind::Accounts | Kind::Proxy)
     }
 
     /// Judges one value.
@@ -85,7 +87,8 @@ impl Kind {
             Kind::Choice(words) => Err(format!("`{value}` is not one of {}", words.join(", "))),
             Kind::Select => values::select_form(value),
             Kind::Peers => values::peer(value).map(drop),
-            Kind::Addresses => values::bind(value).map(drop),
+            Kind::Addresses => values::local(value).map(drop),
+            Kind::Proxy => values::proxy(value).map(drop),
             Kind::Globs => Glob::parse(value).map(drop).map_err(|why| format!("`{value}`: {why}")),
             Kind::Urls => value.split(',').try_for_each(check_url),
             Kind::Server => values::server(value).map(drop),
@@ -147,7 +150,8 @@ pub const SETTINGS: &[Setting] = &[
     row("state-dir", None, Kind::Text, "", "a folder"),
     Setting { is_key: false, ..row("config", Some('c'), Kind::Text, "", "a file") },
     row("port", Some('p'), Kind::Count { min: 0, max: 65_535 }, "", "a TCP port, 0 for any"),
-    row("bind", None, Kind::Addresses, "", "a local address"),
+    row("bind", None, Kind::Addresses, "", "a local address or interface"),
+    row("proxy", None, Kind::Proxy, "", "a proxy such as socks5://host:1080"),
     row("peer", None, Kind::Peers, "", "an address with a port"),
     row("tracker", Some('t'), Kind::Urls, "", "one or more URLs"),
     row("announce-all", None, Kind::Switch, "false", ""),
@@ -267,6 +271,9 @@ mod tests {
             ("port", "x"),
             ("memory", "3M"),
             ("bind", "localhost"),
+            ("proxy", "http://a:1"),
+            ("proxy", "socks5://a:b@c:d@e:70000"),
+            ("proxy", "socks5://name@host"),
             ("tracker", "ftp://x/"),
             ("tracker", "http://"),
             ("tracker", "http://a,b"),

@@ -3,6 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::base::Span;
+use crate::wire::socks::NAME_LEN;
+use crate::wire::url::percent_decode;
 
 /// `500`, `32K`, `2M`, `1G`, also `2MiB` and `2mb`: all in powers of 1024.
 ///
@@ -124,6 +126,62 @@ pub fn bind(text: &str) -> Result<(IpAddr, Option<u16>), String> {
     let parsed = alone.parse().map(|ip| (ip, None)).or_else(|_| with_port());
     parsed.map_err(|_| format!("`{text}` is not an address such as 192.0.2.1, ::1 or, for serve, [::]:9000"))
 }
+
+/// What a machine listens on and dials from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Local {
+    /// With a port where somebody serves.
+    Address(IpAddr, Option<u16>),
+    /// One that is there.
+    Interface(String),
+}
+
+/// An address as [`bind`] knows it, or the name of an interface of this machine.
+pub fn local(text: &str) -> Result<Local, String> {
+    if let Ok((ip, port)) = bind(text) {
+        return Ok(Local::Address(ip, port));
+    }
+    let is_there = nix::net::if_::if_nametoindex(text).is_ok();
+    let why = || format!("`{text}` is neither an address such as 192.0.2.1 or ::1 nor an interface of this machine");
+    if is_there { Ok(Local::Interface(text.to_string())) } else { Err(why()) }
+}
+
+/// The port of a proxy.
+const PROXY_PORT: u16 = 1080;
+
+/// `socks5://host:1080`, `socks5://user:password@host`: host, port, and login. What is wrong is said without showing it.
+pub fn proxy(text: &str) -> Result<ProxyParts, String> {
+    let bad = || "it is not a proxy such as socks5://host:1080 or socks5://user:password@host:1080".to_string();
+    let (scheme, rest) = text.split_once("://").ok_or_else(bad)?;
+    // The other one says that the proxy looks names up, which it does in any case.
+    if !scheme.eq_ignore_ascii_case("socks5") && !scheme.eq_ignore_ascii_case("socks5h") {
+        return Err(bad());
+    }
+    let (login, place) = match rest.trim_end_matches('/').rsplit_once('@') {
+        Some((login, place)) => (Some(login.split_once(':').ok_or_else(bad)?), place),
+        None => (None, rest.trim_end_matches('/')),
+    };
+    let has_port = place.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+    let is_v6 = place.starts_with('[');
+    let (host, port) = match has_port && (!is_v6 || place.contains("]:")) {
+        true => peer(place),
+        false => peer(&format!("{place}:{PROXY_PORT}")),
+    }
+    .map_err(|_| bad())?;
+    let plain = |text: &str| String::from_utf8(percent_decode(text)).ok();
+    let is_fit = |text: &String| (1..=NAME_LEN).contains(&text.len());
+    let login = match login {
+        None => None,
+        Some((user, password)) => {
+            let fit = |text: &str| plain(text).filter(is_fit).ok_or_else(bad);
+            Some((fit(user)?, fit(password)?))
+        }
+    };
+    Ok((host, port, login))
+}
+
+/// Host, port, and login.
+pub type ProxyParts = (String, u16, Option<(String, String)>);
 
 fn is_host(text: &str) -> bool {
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');

@@ -10,6 +10,7 @@ use socket2::SockRef;
 use super::tls::Tls;
 use crate::base::{ConnId, limits};
 use crate::machine::{Outgoing, Run};
+use crate::wire::socks::Handshake;
 
 /// Slices handed to one `writev`.
 const SLICES: usize = 64;
@@ -58,6 +59,8 @@ pub struct Conn {
     quick_acks: u8,
     /// Spoken over the socket, for web servers.
     pub tls: Option<Box<Tls>>,
+    /// What a proxy still has to say before its machine hears of it.
+    pub socks: Option<Box<Handshake>>,
     pub queue: SendQueue,
 }
 
@@ -82,6 +85,7 @@ impl Conn {
             is_watched: false,
             quick_acks: if dialling { QUICK_ACKS } else { 0 },
             tls: None,
+            socks: None,
             queue: SendQueue::default(),
         }
     }

@@ -1,13 +1,17 @@
 //! The gateway of the local network: which it is, and requests to its web server. On a thread of its own, started when
 //! there is something to ask, so that a gateway that hangs holds nothing else up.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use socket2::{Protocol, Type};
+
 use super::http_call::{self, Ask, Call, Method, Reply};
+use super::listen::open_socket;
 use super::on_demand::{Bounds, More, OnDemand};
 use super::tls::Trust;
+use super::way_out::WayOut;
 use crate::base::JobId;
 use crate::machine::{Completion, Control, Fetched, Network};
 use crate::wire::natpmp;
@@ -57,8 +61,8 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// `bind`: addresses of this machine that everything leaves from; none: any. `deliver` must never wait.
-    pub fn new(bind: Vec<IpAddr>, deliver: impl Fn(Completion) + Send + Sync + 'static) -> Gateway {
+    /// `deliver` must never wait.
+    pub fn new(way: WayOut, deliver: impl Fn(Completion) + Send + Sync + 'static) -> Gateway {
         let bounds = Bounds {
             name: "gateway",
             threads_max: 2,
@@ -68,8 +72,8 @@ impl Gateway {
         };
         let run = move |mut errand: Errand, _: More<'_, Errand>| {
             let (result, network) = match &errand.request {
-                Some(request) => (control(request, &bind), None),
-                None => (Err(String::new()), network(&bind)),
+                Some(request) => (control(request, &way), None),
+                None => (Err(String::new()), network(&way)),
             };
             errand.answer(result, network);
         };
@@ -94,43 +98,46 @@ impl Gateway {
 }
 
 /// The gateway, and the address by which we reach it.
-fn network(bind: &[IpAddr]) -> Option<Network> {
+fn network(way: &WayOut) -> Option<Network> {
     use std::io::Read;
     let mut text = String::new();
     std::fs::File::open(ROUTES).ok()?.take(ROUTES_LEN).read_to_string(&mut text).ok()?;
-    let gateway = default_gateway(&text)?;
-    let from = bind.iter().find(|ip| ip.is_ipv4()).copied().unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+    let gateway = default_gateway(&text, way.device.as_deref())?;
+    let from = way.bind.iter().find(|ip| ip.is_ipv4()).copied().unwrap_or(Ipv4Addr::UNSPECIFIED.into());
     // Nothing is sent: the kernel only says from where it would be.
-    let socket = UdpSocket::bind((from, 0)).ok()?;
-    socket.connect((gateway, natpmp::PORT)).ok()?;
-    match socket.local_addr().ok()?.ip() {
-        IpAddr::V4(local) => Some(Network { gateway, local }),
-        IpAddr::V6(_) => None,
-    }
+    let socket = open_socket(SocketAddr::new(from, 0), Type::DGRAM, Protocol::UDP).ok()?;
+    way.hold(&socket).ok()?;
+    socket.bind(&SocketAddr::new(from, 0).into()).ok()?;
+    socket.connect(&SocketAddr::new(gateway.into(), natpmp::PORT).into()).ok()?;
+    let local = *socket.local_addr().ok()?.as_socket_ipv4()?.ip();
+    Some(Network { gateway, local })
 }
 
-/// The gateway of the default route with the smallest metric.
-fn default_gateway(text: &str) -> Option<Ipv4Addr> {
+/// The gateway of the default route with the smallest metric, of those by this interface.
+fn default_gateway(text: &str, device: Option<&str>) -> Option<Ipv4Addr> {
     let routes = text.lines().skip(1).filter_map(|line| {
-        let mut words = line.split_ascii_whitespace().skip(1);
+        let mut words = line.split_ascii_whitespace();
+        let name = words.next()?;
         let mut hex = || words.next().and_then(|word| u32::from_str_radix(word, 16).ok());
         let (destination, gateway, flags) = (hex()?, hex()?, hex()?);
         let mut rest = words.skip(2);
         let metric: u32 = rest.next()?.parse().ok()?;
         let mask = u32::from_str_radix(rest.next()?, 16).ok()?;
-        let is_default = destination == 0 && mask == 0 && flags & OVER_GATEWAY == OVER_GATEWAY && gateway != 0;
+        let is_ours = device.is_none_or(|device| device == name);
+        let is_default =
+            is_ours && destination == 0 && mask == 0 && flags & OVER_GATEWAY == OVER_GATEWAY && gateway != 0;
         // The kernel prints the bytes of the network as a number of this machine.
         is_default.then(|| (metric, Ipv4Addr::from(gateway.to_ne_bytes())))
     });
     routes.min_by_key(|(metric, _)| *metric).map(|(_, gateway)| gateway)
 }
 
-fn control(request: &Control, bind: &[IpAddr]) -> Result<Fetched, String> {
+fn control(request: &Control, way: &WayOut) -> Result<Fetched, String> {
     let deadline = Instant::now() + Duration::from_micros(request.timeout.0);
     let url = Url::parse(&request.url).map_err(|e| e.to_string())?;
     let ip = url.ip().filter(|_| url.scheme == Scheme::Http).ok_or("the URL names no address")?;
     let from = SocketAddr::new(ip, url.port_or_default());
-    let stream = http_call::connect(&[from], bind, deadline, request.timeout)?;
+    let stream = http_call::connect(&[from], way, deadline, request.timeout)?;
     let ask = match &request.action {
         None => Ask::GET,
         Some((action, body)) => Ask {
@@ -171,9 +178,11 @@ mod tests {
             line("eth0", [10, 9, 0, 0], [192, 168, 1, 7], 3, 0, [255, 255, 0, 0]),
             "odd\n\neth0\tx\n".to_string(),
         ];
-        let found = default_gateway(&format!("{head}{}", routes.concat()));
+        let found = default_gateway(&format!("{head}{}", routes.concat()), None);
         assert_eq!(found, Some(Ipv4Addr::new(192, 168, 1, 1)));
-        assert_eq!(default_gateway(&format!("{head}{}{}", routes[0], routes[1])), None);
-        assert_eq!(default_gateway(""), None);
+        let found = default_gateway(&format!("{head}{}", routes.concat()), Some("wlan0"));
+        assert_eq!(found, Some(Ipv4Addr::new(10, 0, 0, 1)));
+        assert_eq!(default_gateway(&format!("{head}{}{}", routes[0], routes[1]), None), None);
+        assert_eq!(default_gateway("", None), None);
     }
 }

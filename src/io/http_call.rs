@@ -2,11 +2,10 @@
 //! connection kept, every read and write under one deadline.
 
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use socket2::{Domain, Protocol, Socket, Type};
 use ureq::config::Config;
 pub use ureq::http::Method;
 use ureq::http::{HeaderMap, Request, Uri};
@@ -17,9 +16,11 @@ use ureq::unversioned::transport::{
 use ureq::{Agent, Error};
 
 use super::tls::Trust;
+use super::way_out::{self, Proxy, WayOut};
 use crate::base::Span;
 use crate::wire::authorization::base64;
 use crate::wire::http_reply;
+use crate::wire::socks::Target;
 use crate::wire::url::{Scheme, Url};
 
 /// The field by which a remote control knows that its caller read an answer of it before.
@@ -76,11 +77,11 @@ pub enum Reply {
     },
 }
 
-/// Connects to the first address that answers, from the address of `bind` that is of its family; with none there, only
-/// those of a family that is bound are tried. Each but the last gets half of the time that is left.
+/// Connects to the first address that answers, and no proxy between; only those of a family that is bound are tried.
+/// Each but the last gets half of the time that is left.
 pub fn connect(
     addresses: &[SocketAddr],
-    bind: &[IpAddr],
+    way: &WayOut,
     deadline: Instant,
     timeout: Span,
 ) -> Result<TcpStream, String> {
@@ -93,12 +94,11 @@ pub fn connect(
         if left.is_zero() {
             return Err(late(timeout));
         }
-        let from = bind.iter().find(|ip| ip.is_ipv4() == address.is_ipv4());
-        if from.is_none() && !bind.is_empty() {
+        if !way.has_family(*address) {
             error = format!("{address} is of another family than the addresses of --bind");
             continue;
         }
-        match connect_from(from, address, left) {
+        match connect_once(way, address, left) {
             Ok(stream) => return Ok(stream),
             Err(e) if e.kind() == io::ErrorKind::TimedOut => error = late(timeout),
             Err(e) => error = format!("cannot connect to {address}: {}", plain(&e)),
@@ -107,10 +107,21 @@ pub fn connect(
     Err(error)
 }
 
-fn connect_from(from: Option<&IpAddr>, to: &SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
-    let Some(ip) = from.filter(|ip| !ip.is_unspecified()) else { return TcpStream::connect_timeout(to, timeout) };
-    let socket = Socket::new(Domain::for_address(*to), Type::STREAM, Some(Protocol::TCP))?;
-    socket.bind(&SocketAddr::new(*ip, 0).into())?;
+/// Connects to a host by the proxy, which looks its name up.
+pub fn connect_by(
+    proxy: &Proxy,
+    target: Target,
+    way: &WayOut,
+    deadline: Instant,
+    timeout: Span,
+) -> Result<TcpStream, String> {
+    let mut stream = connect(&proxy.addresses()?, way, deadline, timeout).map_err(|e| format!("the proxy: {e}"))?;
+    way_out::greet(&mut stream, target, proxy.login.clone(), deadline)?;
+    Ok(stream)
+}
+
+fn connect_once(way: &WayOut, to: &SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
+    let socket = way.socket(*to)?;
     socket.connect_timeout(&(*to).into(), timeout)?;
     Ok(socket.into())
 }
@@ -381,8 +392,9 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let to = [listener.local_addr().unwrap()];
         let from = |bind: &[&str]| {
-            let bind: Vec<IpAddr> = bind.iter().map(|ip| ip.parse().unwrap()).collect();
-            let stream = connect(&to, &bind, Instant::now() + Duration::from_secs(20), Span::secs(20))?;
+            let bind = bind.iter().map(|ip| ip.parse().unwrap()).collect();
+            let way = WayOut { bind, ..WayOut::default() };
+            let stream = connect(&to, &way, Instant::now() + Duration::from_secs(20), Span::secs(20))?;
             Ok::<_, String>(stream.local_addr().unwrap().ip().to_string())
         };
         assert_eq!(from(&["::1", "127.0.0.9"]).unwrap(), "127.0.0.9");

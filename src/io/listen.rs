@@ -12,6 +12,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::local::Local;
 use super::reactor::Options;
 use super::trouble::reason;
+use super::way_out::WayOut;
 
 /// The port asked for when nobody chose one.
 const PORT: u16 = 6881;
@@ -45,17 +46,17 @@ pub struct Doors {
 
 impl Doors {
     /// Opens every address of `bind` (empty: all of v6 and of v4, whichever the kernel has) on `port`; None is 6881
-    /// or, with a remark, any free one; 0 is any.
+    /// or, with a remark, any free one; 0 is any. With an interface, nobody is heard by another one.
     ///
     /// # Errors
     /// One line that says what cannot be listened on and why.
-    pub fn open(bind: &[IpAddr], port: Option<u16>) -> Result<Doors, String> {
+    pub fn open(bind: &[IpAddr], port: Option<u16>, way: &WayOut) -> Result<Doors, String> {
         match port {
-            Some(0) => open_any(bind),
-            Some(port) => open_at(bind, port).map_err(|failure| failure.text),
-            None => match open_at(bind, PORT) {
+            Some(0) => open_any(bind, way),
+            Some(port) => open_at(bind, port, way).map_err(|failure| failure.text),
+            None => match open_at(bind, PORT, way) {
                 Err(failure) if failure.taken => {
-                    let mut doors = open_any(bind)?;
+                    let mut doors = open_any(bind, way)?;
                     doors.remark = Some(format!("port {PORT} is taken, using {}", doors.port));
                     Ok(doors)
                 }
@@ -88,7 +89,7 @@ impl Doors {
             let port = self.control.map_or(at.port(), |(_, port)| port);
             let at = SocketAddr::new(at.ip(), port);
             let failed = |error: io::Error| format!("cannot listen on {at}: {}", reason(&error));
-            let listener = open_listener(at).map_err(failed)?;
+            let listener = open_listener(at, &WayOut::default()).map_err(failed)?;
             self.control = Some((first, listener.local_addr().map_or(port, |local| local.port())));
             self.tcp.push(listener);
         }
@@ -102,7 +103,7 @@ impl Doors {
 
     /// Opens and watches the sockets of local discovery, if it is wanted; how many datagram sockets there are then.
     pub fn open_local(&mut self, options: &Options, registry: &Registry, first_token: usize) -> usize {
-        self.local = options.lsd.then(|| Local::open(&options.bind));
+        self.local = options.lsd.then(|| Local::open(&options.bind, &options.way));
         let from = first_token + self.udp.len();
         self.udp.len() + self.local.as_mut().map_or(0, |local| local.watch(registry, from))
     }
@@ -125,18 +126,18 @@ struct Failure {
 }
 
 /// Any port that is free for all.
-fn open_any(bind: &[IpAddr]) -> Result<Doors, String> {
+fn open_any(bind: &[IpAddr], way: &WayOut) -> Result<Doors, String> {
     for _ in 1..TRIES {
-        match open_at(bind, 0) {
+        match open_at(bind, 0, way) {
             Err(failure) if failure.taken => {}
             other => return other.map_err(|failure| failure.text),
         }
     }
-    open_at(bind, 0).map_err(|failure| failure.text)
+    open_at(bind, 0, way).map_err(|failure| failure.text)
 }
 
 /// Opens all doors at one port; with 0 the first socket chooses.
-fn open_at(bind: &[IpAddr], port: u16) -> Result<Doors, Failure> {
+fn open_at(bind: &[IpAddr], port: u16, way: &WayOut) -> Result<Doors, Failure> {
     let everywhere = [IpAddr::V6(Ipv6Addr::UNSPECIFIED), IpAddr::V4(Ipv4Addr::UNSPECIFIED)];
     let optional = bind.is_empty();
     let addresses = if optional { &everywhere } else { bind };
@@ -151,7 +152,7 @@ fn open_at(bind: &[IpAddr], port: u16) -> Result<Doors, Failure> {
     };
     let mut first_error = None;
     for &ip in addresses {
-        match open_pair(SocketAddr::new(ip, doors.port)) {
+        match open_pair(SocketAddr::new(ip, doors.port), way) {
             Ok((tcp, udp)) => {
                 doors.port = tcp.local_addr().map_or(doors.port, |local| local.port());
                 doors.tcp.push(tcp);
@@ -161,7 +162,8 @@ fn open_at(bind: &[IpAddr], port: u16) -> Result<Doors, Failure> {
             Err(error) => {
                 let taken = error.kind() == io::ErrorKind::AddrInUse;
                 let at = SocketAddr::new(ip, doors.port);
-                let failure = Failure { text: format!("cannot listen on {at}: {}", reason(&error)), taken };
+                let by = way.device.as_ref().map_or(String::new(), |device| format!(" by {device}"));
+                let failure = Failure { text: format!("cannot listen on {at}{by}: {}", reason(&error)), taken };
                 if !optional || taken {
                     return Err(failure);
                 }
@@ -176,16 +178,18 @@ fn open_at(bind: &[IpAddr], port: u16) -> Result<Doors, Failure> {
     }
 }
 
-fn open_pair(at: SocketAddr) -> io::Result<(TcpListener, UdpSocket)> {
-    let tcp = open_listener(at)?;
+fn open_pair(at: SocketAddr, way: &WayOut) -> io::Result<(TcpListener, UdpSocket)> {
+    let tcp = open_listener(at, way)?;
     let at = SocketAddr::new(at.ip(), tcp.local_addr()?.port());
     let socket = open_socket(at, Type::DGRAM, Protocol::UDP)?;
+    way.hold(&socket)?;
     socket.bind(&at.into())?;
     Ok((tcp, UdpSocket::from_std(socket.into())))
 }
 
-fn open_listener(at: SocketAddr) -> io::Result<TcpListener> {
+fn open_listener(at: SocketAddr, way: &WayOut) -> io::Result<TcpListener> {
     let socket = open_socket(at, Type::STREAM, Protocol::TCP)?;
+    way.hold(&socket)?;
     socket.set_reuse_address(true)?;
     socket.bind(&at.into())?;
     // Who is accepted inherits it.
@@ -210,7 +214,7 @@ mod tests {
 
     #[test]
     fn tcp_and_udp_of_all_families_share_one_port() {
-        let doors = Doors::open(&[], Some(0)).unwrap();
+        let doors = Doors::open(&[], Some(0), &WayOut::default()).unwrap();
         assert_ne!(doors.port, 0);
         let locals = doors.tcp.iter().map(|l| l.local_addr().unwrap());
         let locals = locals.chain(doors.udp.iter().map(|l| l.local_addr().unwrap()));
@@ -220,7 +224,7 @@ mod tests {
 
     #[test]
     fn who_is_accepted_sends_without_delay() {
-        let doors = Doors::open(&["127.0.0.1".parse().unwrap()], Some(0)).unwrap();
+        let doors = Doors::open(&["127.0.0.1".parse().unwrap()], Some(0), &WayOut::default()).unwrap();
         let _caller = std::net::TcpStream::connect(("127.0.0.1", doors.port)).unwrap();
         let (accepted, _) = doors.tcp[0].accept().unwrap();
         assert!(accepted.nodelay().unwrap());
@@ -229,7 +233,7 @@ mod tests {
     #[test]
     fn a_caller_is_shown_when_it_has_said_something() {
         use std::io::Write;
-        let doors = Doors::open(&["127.0.0.1".parse().unwrap()], Some(0)).unwrap();
+        let doors = Doors::open(&["127.0.0.1".parse().unwrap()], Some(0), &WayOut::default()).unwrap();
         doors.defer();
         let mut caller = std::net::TcpStream::connect(("127.0.0.1", doors.port)).unwrap();
         let accept = || doors.tcp[0].accept().map(drop).map_err(|error| error.kind());
@@ -245,14 +249,14 @@ mod tests {
     #[test]
     fn a_taken_port_is_an_error_that_names_it() {
         let local: IpAddr = "127.0.0.1".parse().unwrap();
-        let first = Doors::open(&[local], Some(0)).unwrap();
-        let error = Doors::open(&[local], Some(first.port)).unwrap_err();
+        let first = Doors::open(&[local], Some(0), &WayOut::default()).unwrap();
+        let error = Doors::open(&[local], Some(first.port), &WayOut::default()).unwrap_err();
         assert_eq!(error, format!("cannot listen on 127.0.0.1:{}: address already in use", first.port));
     }
 
     #[test]
     fn an_address_of_somebody_else_is_an_error() {
-        let error = Doors::open(&["203.0.113.7".parse().unwrap()], Some(0)).unwrap_err();
+        let error = Doors::open(&["203.0.113.7".parse().unwrap()], Some(0), &WayOut::default()).unwrap_err();
         assert!(error.starts_with("cannot listen on 203.0.113.7:0: cannot assign requested address"), "{error}");
     }
 }

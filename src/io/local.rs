@@ -11,6 +11,7 @@ use nix::net::if_::InterfaceFlags;
 use socket2::{Protocol, SockRef, Type};
 
 use super::listen::open_socket;
+use super::way_out::WayOut;
 use crate::wire::lsd::group;
 
 /// Interfaces joined; a machine with more of them is a router's.
@@ -28,16 +29,17 @@ enum Way {
 #[derive(Debug)]
 pub struct Local {
     bind: Vec<IpAddr>,
+    way: WayOut,
     pub sockets: Vec<UdpSocket>,
     joined: Vec<Way>,
 }
 
 impl Local {
     /// Opens what can be had; a machine without it goes on without.
-    pub fn open(bind: &[IpAddr]) -> Local {
-        let mut local = Local { bind: bind.to_vec(), sockets: Vec::new(), joined: Vec::new() };
+    pub fn open(bind: &[IpAddr], way: &WayOut) -> Local {
+        let mut local = Local { bind: bind.to_vec(), way: way.clone(), sockets: Vec::new(), joined: Vec::new() };
         for is_v4 in [true, false] {
-            match open_one(group(is_v4)) {
+            match open_one(group(is_v4), way) {
                 Ok(socket) => local.sockets.push(socket),
                 Err(error) => log::debug!("no local discovery at {}: {error}", group(is_v4)),
             }
@@ -102,6 +104,9 @@ impl Local {
             let Some(address) = interface.address else { continue };
             let v4 = address.as_sockaddr_in().map(|v4| v4.ip());
             let v6 = address.as_sockaddr_in6().map(|v6| v6.ip());
+            if self.way.device.as_ref().is_some_and(|device| *device != interface.interface_name) {
+                continue;
+            }
             let is_chosen = |ip: IpAddr| match self.bind.is_empty() || self.bind.iter().any(IpAddr::is_unspecified) {
                 true => interface.flags.contains(InterfaceFlags::IFF_MULTICAST) && !ip.is_loopback(),
                 false => self.bind.contains(&ip),
@@ -140,8 +145,9 @@ impl Local {
     }
 }
 
-fn open_one(group: SocketAddr) -> io::Result<UdpSocket> {
+fn open_one(group: SocketAddr, way: &WayOut) -> io::Result<UdpSocket> {
     let socket = open_socket(group, Type::DGRAM, Protocol::UDP)?;
+    way.hold(&socket)?;
     // Every program of this machine that takes part has a socket there.
     socket.set_reuse_address(true)?;
     socket.bind(&group.into())?;
@@ -160,8 +166,8 @@ mod tests {
 
     #[test]
     fn what_is_sent_on_loopback_is_heard_there() {
-        let mut first = Local::open(&[Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
-        let second = Local::open(&[Ipv4Addr::LOCALHOST.into()]);
+        let mut first = Local::open(&[Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()], &WayOut::default());
+        let second = Local::open(&[Ipv4Addr::LOCALHOST.into()], &WayOut::default());
         if first.joined.is_empty() {
             return println!("SKIPPED: local discovery: no multicast on loopback here");
         }

@@ -1,5 +1,6 @@
 //! The only floor that touches the operating system: reactor, connections, workers, disk, web, console, clock.
 
+mod aliases;
 pub mod clock;
 pub mod conn;
 pub mod console;
@@ -12,6 +13,7 @@ pub mod editor;
 mod erase;
 pub mod files;
 pub mod gateway;
+mod greet;
 pub mod hasher;
 pub mod http_call;
 pub mod keep;
@@ -46,6 +48,7 @@ mod tls_turns;
 pub mod trouble;
 mod turns;
 pub mod verify;
+pub mod way_out;
 pub mod web;
 pub mod workers;
 

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use super::way_out::WayOut;
 use super::{descriptors, web};
 use crate::base::limits;
 
@@ -14,8 +15,10 @@ pub(super) const MAIL_SLOTS: usize = 256;
 /// What [`super::reactor::Reactor::new`] needs to know.
 #[derive(Clone)]
 pub struct Options {
-    /// Addresses to listen on and dial from; empty means all of v6 and of v4.
+    /// Addresses to listen on; empty means all of v6 and of v4.
     pub bind: Vec<IpAddr>,
+    /// How everything leaves.
+    pub way: WayOut,
     /// None: 6881, or any free one with a remark. 0: any. Otherwise exactly this one.
     pub port: Option<u16>,
     /// Where the remote control listens, at one port; empty: nowhere.
@@ -57,6 +60,7 @@ impl Options {
     pub fn new(state_dir: PathBuf) -> Options {
         Options {
             bind: Vec::new(),
+            way: WayOut::default(),
             port: None,
             control: Vec::new(),
             callers_speak_first: false,

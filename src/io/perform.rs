@@ -5,11 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use mio::net::TcpStream;
-use socket2::{Protocol, Type};
 
 use super::conn::{Conn, recycle};
-use super::listen::open_socket;
-use super::reactor::{Next, Queued, Reactor, Stage, same_family};
+use super::reactor::{Next, Queued, Reactor, Stage};
 use crate::base::ConnId;
 use crate::base::address::unmapped;
 use crate::base::limits::{BACKLOG_LEN, PILE_LEN, PILE_LEN_BACKLOG};
@@ -90,7 +88,7 @@ impl Reactor {
     }
 
     /// Queues something on a connection that is still there; a peer that does not read is hung up on.
-    fn enqueue(&mut self, id: ConnId, push: impl FnOnce(&mut Conn)) {
+    pub(super) fn enqueue(&mut self, id: ConnId, push: impl FnOnce(&mut Conn)) {
         let Some(&key) = self.by_id.get(&id) else { return };
         let conn = &mut self.conns[key];
         if conn.mute {
@@ -147,6 +145,9 @@ impl Reactor {
     fn start_job(&mut self, job: Job) {
         match &job {
             Job::Open { store, spec } => self.resident.open(*store, Arc::clone(spec)),
+            Job::Resolve { id, host, port, for_tls } if self.proxy.is_some() => {
+                return self.name_for_proxy(*id, host, *port, *for_tls);
+            }
             Job::Close { store } => self.resident.close(*store),
             Job::Read { store, conn, block } => {
                 let mut run = self.runs.pop().unwrap_or_default();
@@ -170,7 +171,9 @@ impl Reactor {
         };
         let reason = match result {
             Ok(stream) => {
-                if self.adopt(Conn::new(id, stream, true)) {
+                let mut conn = Conn::new(id, stream, true);
+                conn.socks = self.handshake(to);
+                if self.adopt(conn) {
                     return;
                 }
                 Closed::NoDescriptor
@@ -181,14 +184,11 @@ impl Reactor {
         self.inputs.push_back(Queued::Closed(id, reason));
     }
 
-    /// A non-blocking connect, from the bound address of the same family if there is one.
+    /// A non-blocking connect, on the way out.
     fn start_dial(&self, to: SocketAddr) -> io::Result<TcpStream> {
-        let to = plain(to);
-        let socket = open_socket(to, Type::STREAM, Protocol::TCP)?;
-        let from = self.bind.iter().find(|ip| same_family(to, ip) && !ip.is_unspecified());
-        if let Some(&ip) = from {
-            socket.bind(&SocketAddr::new(ip, 0).into())?;
-        }
+        let to = self.proxy.unwrap_or(plain(to));
+        let socket = self.way.socket(to)?;
+        socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
         match socket.connect(&to.into()) {
             Ok(()) => {}
@@ -201,6 +201,9 @@ impl Reactor {
     }
 
     fn send_datagram(&mut self, to: SocketAddr, bytes: &[u8]) {
+        if self.proxy.is_some() {
+            return;
+        }
         let to = SocketAddr::new(unmapped(to.ip()), to.port());
         let Some(socket) = self.doors.udp_for(to) else {
             log::debug!("no UDP socket reaches {to}");

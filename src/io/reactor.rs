@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,6 +13,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use mio::{Events, Interest, Poll, Token, Waker};
 use slab::Slab;
 
+use super::aliases::Aliases;
 use super::clock::{self, Clock, duration};
 use super::conn::Conn;
 use super::datagrams::Post;
@@ -23,6 +24,7 @@ use super::options::MAIL_SLOTS;
 pub use super::options::Options;
 use super::resident::Resident;
 use super::tls::Trust;
+use super::way_out::WayOut;
 use super::workers::Workers;
 use crate::base::shared_limit::SharedLimit;
 use crate::base::{ConnId, Span, Time, limits};
@@ -131,7 +133,10 @@ pub(super) struct Stage<'a> {
 pub struct Reactor {
     pub(super) poll: Poll,
     pub(super) clock: Clock,
-    pub(super) bind: Vec<IpAddr>,
+    pub(super) way: WayOut,
+    /// Where the proxy is, and the names that only it looks up.
+    pub(super) proxy: Option<SocketAddr>,
+    pub(super) aliases: Aliases,
     pub(super) doors: Doors,
     /// Doors with something for us, perhaps.
     pub(super) tcp_ready: Vec<bool>,
@@ -177,9 +182,10 @@ impl Reactor {
     /// A taken port, an address that is not ours, no descriptors, no threads.
     pub fn new(options: Options) -> Result<Reactor, StartError> {
         let trouble = |error: io::Error| StartError(format!("cannot start: {error}"));
+        let proxy = options.way.proxy_address().map_err(StartError)?;
         let poll = Poll::new().map_err(trouble)?;
         let bell = Arc::new(Bell::new(Waker::new(poll.registry(), WAKER).map_err(trouble)?));
-        let mut doors = Doors::open(&options.bind, options.port).map_err(StartError)?;
+        let mut doors = Doors::open(&options.bind, options.port, &options.way).map_err(StartError)?;
         doors.open_control(&options.control).map_err(StartError)?;
         if options.callers_speak_first {
             doors.defer();
@@ -208,7 +214,9 @@ impl Reactor {
             clock: Clock::new(),
             tcp_ready: vec![false; doors.tcp.len()],
             udp_ready: vec![false; udp_count],
-            bind: options.bind,
+            way: options.way,
+            proxy,
+            aliases: Aliases::default(),
             doors,
             accept_after: None,
             accept_backoff: Span::ZERO,
@@ -401,11 +409,6 @@ impl Reactor {
             self.ready.push_back(key);
         }
     }
-}
-
-/// Whether a dial to this address leaves from that one.
-pub(super) fn same_family(to: SocketAddr, from: &IpAddr) -> bool {
-    to.is_ipv4() == from.is_ipv4()
 }
 
 impl std::fmt::Debug for Reactor {

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use super::http_call::{self, Call, Reply};
 pub use super::http_call::{Ask, Method, SESSION};
 use super::tls::Trust;
+use super::way_out::WayOut;
 use crate::base::Span;
+use crate::wire::socks::Target;
 use crate::wire::url::{Scheme, Url};
 
 /// A reply, whatever its status.
@@ -28,11 +30,15 @@ pub fn ask(
     ask: Ask<'_>,
     len_max: usize,
     timeout: Span,
+    way: &WayOut,
 ) -> Result<Answer, String> {
     let deadline = Instant::now() + Duration::from_micros(timeout.0);
-    let addresses: Vec<SocketAddr> =
-        (host, port).to_socket_addrs().map_err(|_| format!("no address is known for {host}"))?.collect();
-    let stream = http_call::connect(&addresses, &[], deadline, timeout)?;
+    let stream = if let Some(proxy) = &way.proxy {
+        http_call::connect_by(proxy, Target::of(host, port), way, deadline, timeout)?
+    } else {
+        let addresses = (host, port).to_socket_addrs().map_err(|_| format!("no address is known for {host}"))?;
+        http_call::connect(&addresses.collect::<Vec<SocketAddr>>(), way, deadline, timeout)?
+    };
     let (userinfo, host, path) = (String::new(), host.to_string(), target.to_string());
     let url = Url { scheme: Scheme::Http, userinfo, host, port: Some(port), path };
     let trust = Trust::default();

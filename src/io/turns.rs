@@ -84,10 +84,18 @@ impl Reactor {
         } else {
             conn.dialling = false;
             conn.writable = true;
-            if conn.tls.is_some() {
-                return self.begin_tls(key);
+            match conn.socks {
+                Some(_) => self.begin_greeting(key),
+                None => self.connected(stage, key, id),
             }
-            self.feed(stage, Input::Connected { conn: id });
+        }
+    }
+
+    /// The other side is there, and nobody between.
+    pub(super) fn connected(&mut self, stage: &mut Stage<'_>, key: usize, id: ConnId) {
+        match self.conns.get(key).is_some_and(|conn| conn.tls.is_some()) {
+            true => self.begin_tls(key),
+            false => self.feed(stage, Input::Connected { conn: id }),
         }
     }
 
@@ -135,6 +143,9 @@ impl Reactor {
         let Some(conn) = self.conns.get_mut(key) else { return };
         if !conn.readable || conn.braked || conn.paused || conn.dialling {
             return;
+        }
+        if conn.socks.is_some() {
+            return self.greeting_turn(stage, key);
         }
         if conn.tls.is_some() {
             return self.tls_turn(stage, key);
@@ -357,6 +368,9 @@ impl Reactor {
 
     /// What was queued in this turn of the loop leaves now, with one write per connection.
     pub(super) fn flush_dirty(&mut self, stage: &mut Stage<'_>) {
+        if self.proxy.is_some() {
+            self.out.datagrams.clear();
+        }
         if !self.out.datagrams.is_empty() {
             self.send_datagrams(stage);
         }

@@ -7,7 +7,7 @@
 //! address to a local one, nowhere that is no place, and for announces on this machine only to `/announce`
 //! (another service here must not be reachable through somebody's torrent).
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,9 +15,11 @@ use std::time::{Duration, Instant};
 use super::http_call::{self, Ask, Call, Reply};
 use super::names::{self, Lookup, Names};
 use super::on_demand::{Bounds, More, OnDemand};
+use super::way_out::WayOut;
 use crate::base::address::{self, Reach};
 use crate::base::{JobId, limits};
 use crate::machine::{Completion, Fetch, Fetched, Purpose};
+use crate::wire::socks::Target;
 use crate::wire::url::{self, Scheme, Url};
 
 use super::tls::Trust;
@@ -39,8 +41,8 @@ pub struct Options {
     pub reach: fn(IpAddr) -> Reach,
     /// Most bytes taken from a socket at once.
     pub read_max: usize,
-    /// Addresses of this machine that connections leave from, at most one of each family counts; none: any.
-    pub bind: Vec<IpAddr>,
+    /// How connections leave. With a proxy, no name is looked up here.
+    pub way: WayOut,
 }
 
 impl Default for Options {
@@ -53,7 +55,7 @@ impl Default for Options {
             lookup: names::system_lookup(),
             reach: address::reach,
             read_max: usize::MAX,
-            bind: Vec::new(),
+            way: WayOut::default(),
         }
     }
 }
@@ -200,17 +202,10 @@ impl Fetcher {
         for hop in 0..=limits::REDIRECTS {
             let place = if hop == 0 { "" } else { "redirected, then " };
             let url = Url::parse(&text).map_err(|e| format!("{place}{e}"))?;
-            let addresses = self.addresses(&url, request, deadline, came_from).map_err(|e| match e {
+            let (stream, from) = self.reach(&url, request, deadline, came_from).map_err(|e| match e {
                 Failure::Host(e) if hop == 0 => Failure::Host(e),
                 Failure::Host(e) | Failure::Request(e) => Failure::Request(format!("{place}{e}")),
             })?;
-            let stream = http_call::connect(&addresses, &self.options.bind, deadline, request.timeout).map_err(
-                |e| match hop {
-                    0 => Failure::Host(e),
-                    _ => Failure::Request(format!("{place}{e}")),
-                },
-            )?;
-            let from = stream.peer_addr().map_err(|e| e.to_string())?;
             let call = Call {
                 url: &url,
                 len_max: request.len_max,
@@ -226,12 +221,39 @@ impl Fetcher {
                 _ => Failure::Request(format!("{place}{e}")),
             })?;
             match reply {
-                Reply::Body { status, body, .. } => return Ok(Fetched { status, body, from: Some(from) }),
+                Reply::Body { status, body, .. } => return Ok(Fetched { status, body, from }),
                 Reply::Redirect { location } => text = url::resolve(&text, &location),
             }
-            came_from = (self.options.reach)(from.ip());
+            came_from = from.map_or(Reach::Global, |from| (self.options.reach)(from.ip()));
         }
         Err(Failure::Request(format!("more than {} redirects", limits::REDIRECTS)))
+    }
+
+    /// A connection to where this URL leads, and the address there: of a name, a proxy does not tell it.
+    fn reach(
+        &self,
+        url: &Url,
+        request: &Fetch,
+        deadline: Instant,
+        came_from: Reach,
+    ) -> Result<(TcpStream, Option<SocketAddr>), Failure> {
+        let way = &self.options.way;
+        let Some(proxy) = &way.proxy else {
+            let addresses = self.addresses(url, request, deadline, came_from)?;
+            let stream = http_call::connect(&addresses, way, deadline, request.timeout).map_err(Failure::Host)?;
+            let from = stream.peer_addr().map_err(|e| e.to_string())?;
+            return Ok((stream, Some(from)));
+        };
+        check_scheme(url)?;
+        let port = url.port_or_default();
+        let named = url.ip().or(url.is_localhost().then_some(Ipv4Addr::LOCALHOST.into()));
+        let address = named.map(|ip| SocketAddr::new(ip, port));
+        if let Some(refusal) = address.and_then(|address| self.refusal(address, url, request, came_from)) {
+            return Err(Failure::Request(refusal));
+        }
+        let target = Target::of(&url.host, port);
+        let stream = http_call::connect_by(proxy, target, way, deadline, request.timeout).map_err(Failure::Host)?;
+        Ok((stream, address))
     }
 
     /// Where this URL may be fetched from, having been sent there by something as far away as `came_from`.
@@ -242,25 +264,37 @@ impl Fetcher {
         deadline: Instant,
         came_from: Reach,
     ) -> Result<Vec<SocketAddr>, Failure> {
-        if !matches!(url.scheme, Scheme::Http | Scheme::Https) {
-            return Err(Failure::Request(format!("{}: URLs cannot be fetched over HTTP", url.scheme.name())));
-        }
+        check_scheme(url)?;
         let mut addresses = self.names.wait(&url.host, url.port_or_default(), deadline).map_err(Failure::Host)?;
         let mut refusal = String::new();
-        addresses.retain(|address| {
-            let reach = (self.options.reach)(address.ip());
-            let path = url.bare_path();
-            if reach == Reach::Nowhere {
-                refusal = format!("{address} is no address of a server");
-            } else if reach < came_from {
-                refusal = format!("{address} is on a local network, which a redirect from outside may not lead to");
-            } else if reach == Reach::Loopback && request.purpose != Purpose::File && !path.starts_with("/announce") {
-                refusal = format!("a tracker on this machine may only be asked at /announce, not at {path}");
-            } else {
-                return true;
+        addresses.retain(|address| match self.refusal(*address, url, request, came_from) {
+            Some(why) => {
+                refusal = why;
+                false
             }
-            false
+            None => true,
         });
         if addresses.is_empty() { Err(Failure::Request(refusal)) } else { Ok(addresses) }
+    }
+
+    /// Why this URL may not be fetched from there.
+    fn refusal(&self, address: SocketAddr, url: &Url, request: &Fetch, came_from: Reach) -> Option<String> {
+        let (reach, path) = ((self.options.reach)(address.ip()), url.bare_path());
+        if reach == Reach::Nowhere {
+            Some(format!("{address} is no address of a server"))
+        } else if reach < came_from {
+            Some(format!("{address} is on a local network, which a redirect from outside may not lead to"))
+        } else if reach == Reach::Loopback && request.purpose != Purpose::File && !path.starts_with("/announce") {
+            Some(format!("a tracker on this machine may only be asked at /announce, not at {path}"))
+        } else {
+            None
+        }
+    }
+}
+
+fn check_scheme(url: &Url) -> Result<(), Failure> {
+    match url.scheme {
+        Scheme::Http | Scheme::Https => Ok(()),
+        other => Err(Failure::Request(format!("{}: URLs cannot be fetched over HTTP", other.name()))),
     }
 }

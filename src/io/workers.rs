@@ -59,8 +59,8 @@ impl Workers {
             writes: 0,
             quit,
             threads,
-            web: Web::new(web::Options { bind: options.bind.clone(), ..options.web.clone() }, deliver()),
-            gateway: Gateway::new(options.bind.clone(), deliver()),
+            web: Web::new(web::Options { way: options.way.clone(), ..options.web.clone() }, deliver()),
+            gateway: Gateway::new(options.way.clone(), deliver()),
             mail: mail.clone(),
         })
     }

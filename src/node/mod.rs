@@ -101,7 +101,7 @@ impl Node {
     /// `peer_id` as BEP 20 describes; `key` for trackers, random.
     pub fn new(peer_id: PeerId, key: u32) -> Node {
         Node {
-            us: Us { peer_id, port: 0, key, has_dht: false, has_server: false },
+            us: Us { peer_id, port: 0, key, has_dht: false, has_server: false, has_proxy: false },
             torrents: BTreeMap::new(),
             by_hash: BTreeMap::new(),
             owners: BTreeMap::new(),

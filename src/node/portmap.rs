@@ -14,6 +14,12 @@ impl Node {
         self
     }
 
+    /// The same behind a proxy that carries no UDP.
+    pub fn with_proxy(mut self, has_proxy: bool) -> Node {
+        self.us.has_proxy = has_proxy;
+        self
+    }
+
     /// The driver tells where peers reach us.
     pub(super) fn listening(&mut self, port: u16, now: Time, out: &mut Outbox) {
         out.bans = self.remembered.take().unwrap_or_else(|| std::mem::take(&mut out.bans));

@@ -99,6 +99,21 @@ impl Announcer {
         announcer
     }
 
+    /// The same; without UDP, trackers that need it are not used.
+    pub fn with_udp(mut self, has_udp: bool) -> Announcer {
+        if has_udp {
+            return self;
+        }
+        for tier in &mut self.tiers {
+            for tracker in tier.trackers.extract_if(.., |tracker| tracker.is_udp()) {
+                let (host, port) = (tracker.url.bracketed_host(), tracker.url.port_or_default());
+                self.skipped.push((format!("udp://{host}:{port}"), "the proxy carries no UDP".into()));
+            }
+        }
+        self.tiers.retain(|tier| !tier.trackers.is_empty());
+        self
+    }
+
     /// The torrent begins to work at `now` with `left` bytes to get.
     pub fn start(&mut self, now: Time, left: u64) {
         self.phase = Phase::Running { incomplete: left > 0, completed: false };

@@ -81,7 +81,7 @@ pub struct Met {
 impl Seeker {
     /// Begins at once.
     pub fn new(seek: SeekTorrent, us: Us, now: Time, out: &mut Outbox) -> Seeker {
-        let announcer = Announcer::new(seek.trackers, seek.announce_all, &mut out.rng);
+        let announcer = Announcer::new(seek.trackers, seek.announce_all, &mut out.rng).with_udp(!us.has_proxy);
         let mut contacts = Contacts::new(seek.torrent, announcer);
         if us.has_dht {
             contacts = contacts.with_dht(seek.info_hash);

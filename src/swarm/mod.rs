@@ -73,6 +73,8 @@ pub struct Us {
     pub has_dht: bool,
     /// It is known to the server of a group, which is told of swarms.
     pub has_server: bool,
+    /// Everything goes by a proxy, which carries no UDP.
+    pub has_proxy: bool,
 }
 
 pub struct Swarm {
@@ -104,7 +106,8 @@ impl Swarm {
         let layout = Layout::new(&add.metainfo, &add.wanted);
         let spec = StoreSpec { info_hash: add.metainfo.info_hash, dir: add.dir, layout };
         let has_dht = us.has_dht && !add.metainfo.private;
-        let mut contacts = Contacts::new(add.torrent, Announcer::new(tiers, add.announce_all, &mut out.rng));
+        let mut contacts =
+            Contacts::new(add.torrent, Announcer::new(tiers, add.announce_all, &mut out.rng).with_udp(!us.has_proxy));
         if has_dht {
             contacts = contacts.with_dht(add.metainfo.info_hash);
         }

@@ -37,7 +37,10 @@ impl Sleeper {
     pub fn new(sleep: Sleep, us: Us, out: &mut Outbox) -> Sleeper {
         let Sleep { torrent: id, info_hash, is_private, len, .. } = sleep;
         let ways = if is_private { Ways::default() } else { sleep.ways };
-        let mut contacts = Contacts::new(id, Announcer::new(sleep.trackers, sleep.announce_all, &mut out.rng));
+        let mut contacts = Contacts::new(
+            id,
+            Announcer::new(sleep.trackers, sleep.announce_all, &mut out.rng).with_udp(!us.has_proxy),
+        );
         if us.has_dht && !is_private {
             contacts = contacts.with_dht(info_hash);
         }

@@ -104,6 +104,11 @@ impl Url {
         Ok(Url { scheme, userinfo: userinfo.into(), host: host.into(), port, path: format!("{slash}{path}") })
     }
 
+    /// Whether the host is this machine by its usual name.
+    pub fn is_localhost(&self) -> bool {
+        self.host.trim_end_matches('.').eq_ignore_ascii_case("localhost")
+    }
+
     /// The port to connect to.
     pub fn port_or_default(&self) -> u16 {
         self.port.unwrap_or(match self.scheme {

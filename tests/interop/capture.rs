@@ -1,6 +1,6 @@
 //! Everything that passes the interfaces of a host while a test runs: what its programs sent, over UDP and TCP.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,6 +23,8 @@ const FRAME_LEN: usize = 1 << 17;
 pub struct Sent {
     /// Datagrams: from, to, payload.
     pub datagrams: Vec<(SocketAddr, SocketAddr, Vec<u8>)>,
+    /// By which interface, as its hardware address, and from whom to whom, over either.
+    pub ways: BTreeSet<([u8; 6], IpAddr, IpAddr)>,
     /// Each direction of each TCP connection, by from and to: the sequence number of its first byte, and its bytes as
     /// far as they came without a gap.
     streams: BTreeMap<(SocketAddr, SocketAddr), Stream>,
@@ -36,6 +38,12 @@ struct Stream {
 }
 
 impl Sent {
+    /// Both ends of every datagram and of every TCP connection.
+    pub fn ends(&self) -> impl Iterator<Item = (SocketAddr, SocketAddr)> {
+        let datagrams = self.datagrams.iter().map(|(from, to, _)| (*from, *to));
+        datagrams.chain(self.streams.keys().copied())
+    }
+
     /// Every direction of every TCP connection, from its beginning.
     ///
     /// # Panics
@@ -47,8 +55,10 @@ impl Sent {
         })
     }
 
-    /// Takes an IP packet in.
-    fn take(&mut self, packet: &[u8]) -> Option<()> {
+    /// Takes an IP packet in its frame in.
+    fn take(&mut self, frame: &[u8]) -> Option<()> {
+        // Behind two addresses and a type.
+        let packet = frame.get(14..)?;
         let (from, to, protocol, rest): (IpAddr, IpAddr, u8, &[u8]) = match packet.first()? >> 4 {
             4 => {
                 let head_len = usize::from(packet[0] & 15) * 4;
@@ -65,6 +75,9 @@ impl Sent {
         };
         let port = |at: usize| Some(u16::from_be_bytes(rest.get(at..at + 2)?.try_into().ok()?));
         let (from, to) = (SocketAddr::new(from, port(0)?), SocketAddr::new(to, port(2)?));
+        if matches!(protocol, 6 | 17) {
+            self.ways.insert((frame[6..12].try_into().ok()?, from.ip(), to.ip()));
+        }
         match protocol {
             17 => self.datagrams.push((from, to, rest.get(8..)?.to_vec())),
             6 => {
@@ -152,9 +165,7 @@ fn read(mut socket: Socket, shared: &Shared) {
     loop {
         match socket.read(&mut frame) {
             Ok(len) => {
-                // Behind two addresses and a type.
-                let packet = frame[..len].get(14..).unwrap_or_default();
-                shared.sent.lock().expect("nobody panics with it").take(packet);
+                shared.sent.lock().expect("nobody panics with it").take(&frame[..len]);
                 shared.news.notify_all();
             }
             Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {

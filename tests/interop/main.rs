@@ -3,6 +3,8 @@
 //! that a test makes. What is not installed is skipped, with a line that says so.
 
 mod browser;
+mod by_interface;
+mod by_proxy;
 mod capture;
 mod daemons;
 mod dht;

@@ -147,6 +147,26 @@ impl Network {
         others.iter().for_each(|host| ip(host, &format!("route add default via {}", first.ip)));
     }
 
+    /// Host `number` (from 0) is also this address, which looks like one of the internet, and of the others those in
+    /// `from` know the way there.
+    pub fn add_far(&self, number: usize, far: Ipv4Addr, from: &[usize]) -> Host {
+        let host = &self.hosts[number];
+        ip(host, &format!("address add {far}/32 dev lo"));
+        from.iter().for_each(|other| ip(&self.hosts[*other], &format!("route add {far} via {}", host.ip)));
+        Host { ip: far.into(), holder: host.holder }
+    }
+
+    /// A second wire between the first two hosts: `eth1`, with 10.79.0.1 and 10.79.0.2.
+    pub fn add_wire(&self) {
+        let [first, second, ..] = &self.hosts[..] else { return };
+        let to = second.holder.expect("it has a namespace");
+        ip(first, &format!("link add eth1 type veth peer name eth1 netns {to}"));
+        for (host, address) in [(first, "10.79.0.1/24"), (second, "10.79.0.2/24")] {
+            ip(host, &format!("address add {address} dev eth1"));
+            ip(host, "link set eth1 up");
+        }
+    }
+
     /// The first host is also all of 10.78.x.y, for whoever needs many addresses.
     pub fn widen(&self) {
         let [first, others @ ..] = &self.hosts[..] else { return };
@@ -164,7 +184,8 @@ fn hold() -> Child {
     holder
 }
 
-fn ip(host: &Host, words: &str) {
+/// `ip WORDS` on a host.
+pub fn ip(host: &Host, words: &str) {
     let mut command = Command::new("ip");
     command.args(words.split(' '));
     let output = host.enter(command).output().expect("it was there before");

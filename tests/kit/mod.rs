@@ -7,6 +7,7 @@ pub mod payload;
 pub mod peerlink;
 pub mod rogue;
 pub mod seed;
+pub mod socks;
 pub mod tracker;
 pub mod udp_tracker;
 

@@ -51,8 +51,10 @@ command! {
     #[argh(switch)] announce_all: bool,
     /// port for peers, 0 for any (default: 6881, or any if that is taken)
     #[argh(option, short = 'p')] port: Option<String>,
-    /// local address to listen on and dial from (repeatable)
+    /// local address to listen on and dial from, or interface to use alone (repeatable)
     #[argh(option)] bind: Vec<String>,
+    /// everything by this proxy, socks5://[USER:PASSWORD@]HOST:PORT; no DHT, UDP tracker or LSD then, and nobody can call
+    #[argh(option)] proxy: Option<String>,
     /// most peers at once per torrent (default: 100)
     #[argh(option)] max_peers: Option<String>,
     /// most peers at once of all torrents (default: 200)

@@ -117,8 +117,7 @@ pub(super) fn usable(text: &str) -> Result<Url, String> {
 
 /// Whether a URL itself says that its host is this machine.
 pub(super) fn is_here(url: &Url) -> bool {
-    let name = url.host.trim_end_matches('.');
-    name.eq_ignore_ascii_case("localhost") || url.ip().is_some_and(|ip| address::reach(ip) == Reach::Loopback)
+    url.is_localhost() || url.ip().is_some_and(|ip| address::reach(ip) == Reach::Loopback)
 }
 
 impl Tracker {

@@ -55,8 +55,14 @@ impl Lab {
             ways: PEX,
         };
         let mut out = Outbox::new(1, 64, 128, 64);
-        let us =
-            Us { peer_id: PeerId(*b"-PL0100-xxxxxxxxxxxx"), port: 1000, key: 1, has_dht: false, has_server: false };
+        let us = Us {
+            peer_id: PeerId(*b"-PL0100-xxxxxxxxxxxx"),
+            port: 1000,
+            key: 1,
+            has_dht: false,
+            has_server: false,
+            has_proxy: false,
+        };
         let seeker = Seeker::new(seek, us, Time(1), &mut out);
         let (habits, asked) = (BTreeMap::new(), BTreeMap::new());
         Lab { seeker, out, now: Time(1), info, habits, asked, closed: Vec::new(), found: None }
