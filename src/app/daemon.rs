@@ -36,6 +36,8 @@ const PORT: u16 = 9091;
 const STOP_LATEST: Duration = Duration::from_secs(3);
 /// Bytes of answers that nobody has read yet: the longest one, and some.
 const REPLIES_LEN: usize = 32 * 1024 * 1024;
+/// Lines of the group that the page shows of the time before.
+const GROUP_HISTORY: usize = 50;
 /// Torrents that run at once, as far as jobs and descriptors are set aside for them.
 const RUNNING: usize = 64;
 
@@ -69,7 +71,7 @@ pub fn run(
         node = node.with_port_map(port_map);
     }
     let mut join = None;
-    if let Some((member, wanted)) = discovery::member(settings)? {
+    if let Some((member, wanted)) = discovery::member(settings, GROUP_HISTORY)? {
         node = node.with_member(member);
         join = wanted;
     }
@@ -173,6 +175,8 @@ fn restored(settings: &Settings, state_dir: &Path) -> Result<Remote, Failure> {
         session: session(settings)?,
         began_s: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
         state_dir: state_dir.to_string_lossy().into_owned(),
+        // What cannot be a group was refused before.
+        group: settings.text("group").and_then(|group| discovery::group_name(group).ok()).unwrap_or_default(),
         ways: ways(settings),
         has_dht: !settings.switch("no-dht") && !way_out::has_proxy(settings),
         announce_all: settings.switch("announce-all"),

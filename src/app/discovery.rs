@@ -8,11 +8,12 @@ use crate::machine::{ChatAsk, Note};
 use crate::member::{Member, MemberOptions};
 use crate::wire::irc;
 
-/// The member, and what it is asked at the start; None without a server.
+/// The member, and what it is asked at the start; None without a server. `history`: lines of the group that were said
+/// before, and are wanted.
 ///
 /// # Errors
 /// A group that cannot be one, or that has no server.
-pub fn member(settings: &Settings) -> Result<Option<(Member, Option<Note>)>, Failure> {
+pub fn member(settings: &Settings, history: usize) -> Result<Option<(Member, Option<Note>)>, Failure> {
     let group = settings
         .text("group")
         .map(group_name)
@@ -32,7 +33,7 @@ pub fn member(settings: &Settings) -> Result<Option<(Member, Option<Note>)>, Fai
         nick: format!("box-{:08x}", number as u32),
         real_name: "peerlink".into(),
         password: settings.text("password").map(str::to_string),
-        history: 0,
+        history,
     };
     let join = group.map(|group| Note::Ask(Box::new(ChatAsk::Join { group, key: None })));
     Ok(Some((Member::new(options), join)))

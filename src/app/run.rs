@@ -87,7 +87,7 @@ pub fn run(
     check(&items)?;
     let style = style(&purpose, settings, console);
     let dht = dht::node(settings, &state_dir)?;
-    let member = discovery::member(settings)?;
+    let member = discovery::member(settings, 0)?;
     let bans = bans::read(&state_dir);
     let reactor = start(settings, state_dir, items.len())?;
     tell_port(&reactor, &purpose, settings, style, console);

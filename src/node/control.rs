@@ -135,14 +135,14 @@ fn is_order(command: &Command) -> bool {
         note,
         Note::Limit { .. } | Note::Prioritize { .. } | Note::UseBlocklist { .. } | Note::AllowPeers { .. }
     );
-    is_about_one || is_change || matches!(note, Note::Remove { .. } | Note::Reannounce { .. })
+    is_about_one || is_change || matches!(note, Note::Ask(_) | Note::Remove { .. } | Note::Reannounce { .. })
 }
 
 /// Whether the remote control listens to this.
 fn is_news(note: &Note) -> bool {
     let is_of_rest = matches!(note, Note::Asleep { .. } | Note::Wanted { .. });
     is_of_rest
-        || matches!(note, Note::Row(_))
+        || matches!(note, Note::Row(_) | Note::News(_))
         || matches!(note, Note::Metadata { .. } | Note::Complete { .. } | Note::Failed { .. } | Note::Gone { .. })
 }
 

@@ -30,6 +30,8 @@ impl Remote {
             "blocklist-update" => return self.update_blocklist(back, out),
             "group-get" => return back.tell(out, |object| object.key("group").push_str("[]")),
             "group-set" => {}
+            "peerlink-group-get" => return self.group_get(call, out),
+            "peerlink-group-say" => return self.group_say(call, out),
             _ => return back.fail(UNKNOWN, out),
         }
         self.is_stale = true;

@@ -18,9 +18,11 @@ mod fields;
 mod gate;
 mod get;
 mod given;
+mod group;
 mod life;
 mod list;
 mod lists;
+mod options;
 mod page;
 mod queue;
 mod record;
@@ -39,12 +41,14 @@ use self::call::{Back, Call};
 pub use self::facts::Machines;
 use self::gate::{Gate, Way, armoured};
 use self::get::Listing;
+use self::group::Group;
 use self::list::List;
+pub use self::options::Options;
 pub use self::record::RECORD_LEN;
 pub use self::session::Session;
 use self::torrent::Torrent;
 use crate::base::{InfoHash, JobId, Span, Time};
-use crate::machine::{Command, Completion, Note, Outbox, Ways};
+use crate::machine::{Command, Completion, Note, Outbox};
 use crate::wire::http::{Head, Reply, Request};
 use crate::wire::json::{self, Value};
 
@@ -63,40 +67,6 @@ const CLOCK_SLACK_S: u64 = 2;
 /// Between two looks at what is running, and where all rest.
 const TICK: Span = Span::secs(1);
 const REST_TICK: Span = Span::secs(60);
-
-/// What the remote control is started with.
-#[derive(Debug)]
-pub struct Options {
-    pub user: String,
-    /// None: nobody has to say one.
-    pub password: Option<String>,
-    /// Names of this machine that are believed besides its addresses.
-    pub hosts: Vec<String>,
-    /// Random: what a page of another site cannot know.
-    pub session_id: String,
-    /// The program's, for people.
-    pub version: String,
-    /// Settings as they were said at the start; the rest is remembered.
-    pub session: Session,
-    /// Seconds since 1970 at [`Time::ZERO`].
-    pub began_s: u64,
-    /// For people: where everything is remembered.
-    pub state_dir: String,
-    pub ways: Ways,
-    pub has_dht: bool,
-    /// Announce to every tracker, not only to the first of each tier that works.
-    pub announce_all: bool,
-    /// Reserve room for all wanted files before anything is downloaded.
-    pub prealloc: bool,
-    /// No limit holds for peers on this machine and in the local network.
-    pub spares_lan: bool,
-    /// Bytes that must stay free where downloads go; 0: none.
-    pub min_free: u64,
-    /// Seconds that a complete torrent is shared, at most; 0: any number.
-    pub seed_time_s: u64,
-    /// Where the blocklist comes from; empty: there is none.
-    pub blocklist: String,
-}
 
 /// What a job was started for.
 #[derive(Debug)]
@@ -150,6 +120,7 @@ pub struct Remote {
     gate: Gate,
     session: Session,
     list: List,
+    group: Group,
     calls: VecDeque<Call>,
     listings: VecDeque<Listing>,
     jobs: BTreeMap<JobId, Errand>,
@@ -198,6 +169,7 @@ impl Remote {
         Remote {
             gate,
             session: options.session.clone(),
+            group: Group::new(options.group.clone()),
             options,
             list: List::default(),
             calls: VecDeque::new(),
@@ -356,6 +328,7 @@ impl Remote {
             Note::Asleep { row } => self.on_asleep(row, now),
             Note::Wanted { torrent } => self.on_wanted(*torrent),
             Note::Gone { row } => self.on_gone(row, now, out),
+            Note::News(news) => self.hear_group(news, now),
             _ => {}
         }
     }

@@ -31,6 +31,7 @@ const FILES: &[(&str, &str, &str)] = files! {
     "dom.js" SCRIPT
     "draw.js" SCRIPT
     "filters.js" SCRIPT
+    "group.js" SCRIPT
     "list.js" SCRIPT
     "prefs.js" SCRIPT
     "rpc.js" SCRIPT

@@ -4,10 +4,15 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use super::daemon::Daemon;
+use super::groups::Talker;
 use super::rig::Home;
+use super::serve::serve;
 
+/// No answer takes nearly as long.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// The whole page, packed as it would be sent: what it may weigh on a small box.
 const PACKED_MAX: usize = 60 * 1024;
 
@@ -87,4 +92,43 @@ fn it_opens_in_the_desktops_browser() {
     let expected = format!("1\nhttp://127.0.0.1:{}/transmission/web/\n", daemon.rpc);
     assert_eq!(String::from_utf8(home.read("opened")).expect("text"), expected);
     daemon.end();
+}
+
+/// What the page shows of the group, as soon as there is this in it.
+fn group_with(daemon: &mut Daemon, part: &str) -> String {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let (status, body) = daemon.try_call("peerlink-group-get", "{\"after\":0}").expect("an answer");
+        assert_eq!(status, 200, "{body}");
+        if body.contains(part) {
+            return body;
+        }
+        assert!(Instant::now() < until, "never {part}: {body}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn the_group_is_heard_and_answered() {
+    let home = Home::new();
+    let (server, port) = serve(&home, &[]);
+    let mut anna = Talker::join(port, "anna");
+    anna.say("PRIVMSG #g :before");
+    anna.until("before");
+    let mut daemon = Daemon::start(&home, &["--server", &format!("127.0.0.1:{port}"), "--group", "g"]);
+    anna.until(" JOIN ");
+    let shown = group_with(&mut daemon, "\"text\":\"before\"");
+    assert!(shown.contains("\"group\":\"#g\"") && shown.contains("\"anna\""), "{shown}");
+    let (_, refused) = daemon.try_call("peerlink-group-say", "{\"text\":\"a\\r\\nQUIT\"}").expect("an answer");
+    assert!(refused.contains("one line"), "{refused}");
+    let (_, said) = daemon.try_call("peerlink-group-say", "{\"text\":\"hello, anna\"}").expect("an answer");
+    assert!(said.contains("\"success\""), "{said}");
+    anna.until(" PRIVMSG #g :hello, anna");
+    group_with(&mut daemon, "\"text\":\"hello, anna\",\"kind\":\"text\",\"own\":true");
+    anna.say("PRIVMSG #g :and back\r\nQUIT :bye");
+    let shown = group_with(&mut daemon, "left");
+    assert!(shown.contains("and back") && !shown.contains("\"nicks\":[\"anna\""), "{shown}");
+    daemon.end();
+    server.signal("TERM");
+    server.wait().expect(0);
 }

@@ -5,6 +5,7 @@ import * as adding from "./add.js";
 import * as details from "./details.js";
 import { by, dialog, el, icon, phone, say } from "./dom.js";
 import * as filters from "./filters.js";
+import * as group from "./group.js";
 import * as list from "./list.js";
 import { dress } from "./prefs.js";
 import * as settingsBox from "./settings.js";
@@ -107,7 +108,7 @@ function escape(event) {
     event.target.value = "";
     event.target.dispatchEvent(new Event("input"));
     by("list").focus();
-  } else if (!details.close()) list.choose(null);
+  } else if (!group.close() && !details.close()) list.choose(null);
 }
 
 function begin() {
@@ -133,6 +134,7 @@ function begin() {
   by("none").addEventListener("click", () => list.choose(null));
   by("more").addEventListener("click", () => actions.offer(by("more")));
   by("slow").addEventListener("click", () => actions.slow().then(foot));
+  by("group-open").addEventListener("click", group.flip);
   by("settings").addEventListener("click", () => settingsBox.show());
   by("menu").addEventListener("click", () => side(!document.body.classList.contains("sided")));
   by("side").addEventListener("click", (event) => phone.matches && event.target.closest("button.entry") && side(false));
@@ -140,6 +142,7 @@ function begin() {
   addEventListener("keydown", press);
   store.watch(show);
   store.alongside(details.look);
+  store.alongside(group.look);
   show(null);
   store.begin();
   // A link that a browser hands over: it is shown in the form, and nothing is added without a person.

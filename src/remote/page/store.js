@@ -37,10 +37,10 @@ export function watch(listener) {
   listeners.add(listener);
 }
 
-/** What the list needs besides: an extra question of each tick. Its answer is its own business. */
-let extra = null;
+/** Further questions of each look; their answers are their own business. */
+const extras = [];
 export function alongside(question) {
-  extra = question;
+  extras.push(question);
 }
 
 /** Asks now; `all`: for everything. */
@@ -78,7 +78,7 @@ async function ask() {
     if (now - asked.recent > RECENT_MS || now - asked.all > ALL_EVERY_MS) await askAll(now);
     else await askRecent(now);
     note(now / 1000);
-    await extra?.();
+    for (const extra of extras) await extra();
     trouble = null;
   } catch (why) {
     trouble = why;
