@@ -137,6 +137,13 @@ impl Down {
         !self.requested.is_empty() || self.receiving.is_some()
     }
 
+    /// The block in transit, and what came of it.
+    pub fn half_a_block(&self) -> Option<(Block, Vec<u8>)> {
+        let receiving = self.receiving.as_ref().filter(|receiving| receiving.filled > 0)?;
+        let bytes = receiving.buffer.as_ref()?.bytes().get(..receiving.filled as usize)?;
+        Some((receiving.block, bytes.to_vec()))
+    }
+
     /// Buffers held by the block in transit.
     pub fn buffers(&self) -> usize {
         usize::from(self.receiving.as_ref().is_some_and(|receiving| receiving.buffer.is_some()))
@@ -299,14 +306,21 @@ impl Torrent {
 
     /// A part of a block's payload.
     pub fn on_payload(&mut self, peer: &mut Peer, bytes: &[u8], last: bool, now: Time, out: &mut Outbox) {
+        if peer.down.receiving.is_some() {
+            peer.down.last_payload = now;
+            peer.down.rate.add(now, bytes.len() as u64);
+            self.stats.down.add(now, bytes.len() as u64);
+        }
+        self.fill(peer, bytes, last, now, out);
+    }
+
+    /// The same, of bytes that nobody had to send.
+    pub fn fill(&mut self, peer: &mut Peer, bytes: &[u8], last: bool, now: Time, out: &mut Outbox) {
         let Some(receiving) = &mut peer.down.receiving else {
             return;
         };
         let from = receiving.filled as usize;
         receiving.filled += bytes.len() as u32;
-        peer.down.last_payload = now;
-        peer.down.rate.add(now, bytes.len() as u64);
-        self.stats.down.add(now, bytes.len() as u64);
         match &mut receiving.buffer {
             Some(buffer) => {
                 let room = &mut buffer.bytes_mut()[from..];

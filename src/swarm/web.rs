@@ -61,14 +61,27 @@ impl std::fmt::Display for Refusal {
     }
 }
 
-/// Neighbouring bytes of one file, or of pad files.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Part {
-    /// None: zeros.
-    pub file: Option<u32>,
-    /// Bytes within the file that are still to come.
-    pub range: Range<u64>,
+/// Where bytes come from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum From {
+    File(u32),
+    /// A pad file.
+    Zeros,
+    /// What came of a block before an earlier connection ended.
+    Carried,
 }
+
+/// Neighbouring bytes of one file, or that nobody has to be asked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Part {
+    from: From,
+    /// Bytes within the file that are still to come.
+    range: Range<u64>,
+}
+
+/// The bytes of a block that came before a connection ended: some servers end it after every answer, and then a block of
+/// two files would never be whole.
+pub type Carried = (Block, Vec<u8>);
 
 /// What came.
 #[derive(PartialEq, Eq, Debug)]
@@ -77,6 +90,16 @@ pub enum Event<'a> {
     Begins(Block),
     Payload {
         bytes: &'a [u8],
+        last: bool,
+    },
+    /// The same, put in for a pad file.
+    Zeros {
+        bytes: &'static [u8],
+        last: bool,
+    },
+    /// The same, from an earlier connection.
+    Carried {
+        bytes: Vec<u8>,
         last: bool,
     },
 }
@@ -103,6 +126,8 @@ pub struct Web {
     parts: VecDeque<Part>,
     /// Of those, so many from the front on were asked for.
     sent: usize,
+    /// For when its block is asked for.
+    carried: Option<Carried>,
     state: State,
     interim_count: u32,
     /// Answers that came whole.
@@ -112,7 +137,15 @@ pub struct Web {
 }
 
 impl Web {
-    pub fn new(seed: usize, place: Place, names: Names, geometry: Geometry, may_pipeline: bool) -> Web {
+    /// With what came before, if anything did.
+    pub fn new(
+        seed: usize,
+        place: Place,
+        names: Names,
+        geometry: Geometry,
+        may_pipeline: bool,
+        carried: Option<Carried>,
+    ) -> Web {
         Web {
             seed,
             place,
@@ -122,6 +155,7 @@ impl Web {
             filled: None,
             parts: VecDeque::new(),
             sent: 0,
+            carried,
             state: State::Head(Vec::new()),
             interim_count: 0,
             answer_count: 0,
@@ -129,9 +163,14 @@ impl Web {
         }
     }
 
+    /// What came before and nobody asked for.
+    pub fn carried(&self) -> Option<Carried> {
+        self.carried.clone()
+    }
+
     /// Answers under way.
     pub fn asked_count(&self) -> usize {
-        self.parts.iter().take(self.sent).filter(|part| part.file.is_some()).count()
+        self.parts.iter().take(self.sent).filter(|part| matches!(part.from, From::File(_))).count()
     }
 
     /// It gave at least one whole answer.
@@ -152,6 +191,12 @@ impl Web {
         self.blocks.push_back(block);
         let start = self.geometry.start_of(block.piece()) + u64::from(block.begin());
         let end = start + u64::from(block.len());
+        let is_carried = |(carried, _): &&Carried| *carried == block;
+        let carried_len = self.carried.as_ref().filter(is_carried).map_or(0, |(_, bytes)| bytes.len() as u64);
+        if carried_len > 0 {
+            self.want_part(Part { from: From::Carried, range: 0..carried_len });
+        }
+        let start = start + carried_len;
         let files = Arc::clone(&self.names.files);
         let first = files.partition_point(|file| file.offset + file.len <= start);
         for (index, file) in files.iter().enumerate().skip(first) {
@@ -161,8 +206,8 @@ impl Web {
             let from = start.max(file.offset) - file.offset;
             let to = end.min(file.offset + file.len) - file.offset;
             if from < to {
-                let file = if file.pad { None } else { Some(index as u32) };
-                self.want_part(Part { file, range: from..to });
+                let source = if file.pad { From::Zeros } else { From::File(index as u32) };
+                self.want_part(Part { from: source, range: from..to });
             }
         }
     }
@@ -171,7 +216,7 @@ impl Web {
     fn want_part(&mut self, part: Part) {
         let is_open = self.parts.len() > self.sent;
         match self.parts.back_mut() {
-            Some(last) if is_open && last.file == part.file && last.range.end == part.range.start => {
+            Some(last) if is_open && last.from == part.from && last.range.end == part.range.start => {
                 last.range.end = part.range.end;
             }
             _ => self.parts.push_back(part),
@@ -186,7 +231,7 @@ impl Web {
         while asked_count < room
             && let Some(part) = self.parts.get(self.sent)
         {
-            if let Some(file) = part.file {
+            if let From::File(file) = part.from {
                 let url = self.place.url_of(&self.names, file);
                 bytes.extend_from_slice(&range_request(&url, &part.range));
                 asked_count += 1;
@@ -202,13 +247,8 @@ impl Web {
     /// What it answered is of no use; nothing more may be read.
     pub fn next<'a>(&mut self, bytes: &mut &'a [u8]) -> Result<Option<Event<'a>>, Refusal> {
         loop {
-            if let Some(Part { file: None, range }) = self.parts.front() {
-                let zeros = ZEROS.len().min(usize::try_from(range.end - range.start).unwrap_or(usize::MAX));
-                if let Some(event) = self.begin() {
-                    return Ok(Some(event));
-                }
-                let len = zeros.min(self.payload_left() as usize);
-                return Ok(self.give(&ZEROS[..len]));
+            if let Some(event) = self.put_in() {
+                return Ok(Some(event));
             }
             match &mut self.state {
                 State::Head(_) if bytes.is_empty() => return Ok(None),
@@ -225,9 +265,28 @@ impl Web {
         }
     }
 
+    /// What nobody has to be asked for, where it is its turn.
+    fn put_in<'a>(&mut self) -> Option<Event<'a>> {
+        let Part { from, range } = self.parts.front()?;
+        let (from, len) = (*from, usize::try_from(range.end - range.start).unwrap_or(usize::MAX));
+        if matches!(from, From::File(_)) {
+            return None;
+        }
+        if let Some(event) = self.begin() {
+            return Some(event);
+        }
+        if from == From::Carried {
+            let (_, bytes) = self.carried.take()?;
+            return self.advance(len).map(|last| Event::Carried { bytes, last });
+        }
+        let bytes = &ZEROS[..len.min(ZEROS.len()).min(self.payload_left() as usize)];
+        self.advance(bytes.len()).map(|last| Event::Zeros { bytes, last })
+    }
+
     fn read_head(&mut self, bytes: &mut &[u8]) -> Result<(), Refusal> {
         let State::Head(gathered) = &mut self.state else { return Ok(()) };
-        let Some(Part { file: Some(file), range }) = self.parts.front().filter(|_| self.sent > 0).cloned() else {
+        let front = self.parts.front().filter(|_| self.sent > 0).cloned();
+        let Some(Part { from: From::File(file), range }) = front else {
             return Err(Refusal::Nonsense("the server speaks without being asked"));
         };
         let from = gathered.len();
@@ -266,7 +325,7 @@ impl Web {
         let State::Body(body) = &mut self.state else { return Ok(None) };
         if is_wanted {
             let data = body.take(bytes, left.into())?;
-            return Ok(self.give(data));
+            return Ok(self.advance(data.len()).map(|last| Event::Payload { bytes: data, last }));
         }
         if !body.pass(bytes)? {
             return Ok(None);
@@ -283,25 +342,25 @@ impl Web {
         Some(Event::Begins(block))
     }
 
-    /// Bytes of the front block and part, no more than both have.
-    fn give<'a>(&mut self, bytes: &'a [u8]) -> Option<Event<'a>> {
-        if bytes.is_empty() {
+    /// So many bytes of the front block and part came, no more than both have. Whether the block is whole; None: none came.
+    fn advance(&mut self, len: usize) -> Option<bool> {
+        if len == 0 {
             return None;
         }
         let part = self.parts.front_mut()?;
-        part.range.start += bytes.len() as u64;
+        part.range.start += len as u64;
         if part.range.is_empty() {
             self.parts.pop_front();
             self.sent = self.sent.saturating_sub(1);
         }
-        let filled = self.filled.unwrap_or(0) + bytes.len() as u32;
+        let filled = self.filled.unwrap_or(0) + len as u32;
         let last = self.blocks.front().is_some_and(|block| block.len() == filled);
         self.filled = Some(filled);
         if last {
             self.blocks.pop_front();
             self.filled = None;
         }
-        Some(Event::Payload { bytes, last })
+        Some(last)
     }
 }
 

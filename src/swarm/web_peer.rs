@@ -91,6 +91,7 @@ impl Swarm {
     /// A connection to a web seed ends.
     pub(super) fn web_ended(&mut self, peer: &Peer, end: End<'_>, now: Time, out: &mut Outbox) {
         if let Some(web) = &peer.web {
+            self.web_seeds.carry(web.seed, peer.down.half_a_block().or_else(|| web.carried()));
             self.web_seeds.ended(web, peer.remote, end, now, out);
         }
     }
@@ -153,6 +154,8 @@ impl Torrent {
             match event {
                 Event::Begins(block) => self.on_head(peer, block.into(), now, out)?,
                 Event::Payload { bytes, last } => self.on_payload(peer, bytes, last, now, out),
+                Event::Carried { bytes, last } => self.fill(peer, &bytes, last, now, out),
+                Event::Zeros { bytes, last } => self.fill(peer, bytes, last, now, out),
             }
         }
         self.ask_web(peer, out);

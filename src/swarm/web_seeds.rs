@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use super::web::place::{Names, Place};
-use super::web::{Refusal, Web};
+use super::web::{Carried, Refusal, Web};
 use crate::base::address::{Reach, may_dial, reach};
 use crate::base::limits::{REDIRECTS, WEB_SEEDS_ACTIVE};
 use crate::base::{Geometry, JobId, PeerId, Span, Time, TorrentId};
@@ -60,6 +60,8 @@ struct Seed {
     /// Files that are not there, or other files.
     missing: BTreeSet<u32>,
     may_pipeline: bool,
+    /// Of the block that was under way when the last connection ended.
+    carried: Option<Carried>,
     trouble: String,
 }
 
@@ -179,7 +181,8 @@ impl WebSeeds {
         }
         seed.state = State::Connected;
         let secure = (seed.place.url.scheme == Scheme::Https).then(|| seed.place.url.host.clone());
-        let web = Web::new(index, seed.place.clone(), self.names.clone(), geometry, seed.may_pipeline);
+        let (place, names, carried) = (seed.place.clone(), self.names.clone(), seed.carried.take());
+        let web = Web::new(index, place, names, geometry, seed.may_pipeline, carried);
         Some((address, secure, web))
     }
 
@@ -193,6 +196,13 @@ impl WebSeeds {
         let mut id = *b"-WS0000-............";
         id[12..].copy_from_slice(&(seed as u64).to_be_bytes());
         PeerId(id)
+    }
+
+    /// What came of a block is kept until it is asked for again.
+    pub fn carry(&mut self, seed: usize, carried: Option<Carried>) {
+        if let Some(seed) = self.seeds.get_mut(seed) {
+            seed.carried = carried;
+        }
     }
 
     /// A connection is gone that led to `remote`.
@@ -270,6 +280,7 @@ impl Seed {
             failure_count: 0,
             missing: BTreeSet::new(),
             may_pipeline: true,
+            carried: None,
             trouble: String::new(),
         }
     }

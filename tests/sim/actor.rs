@@ -46,6 +46,8 @@ pub enum Habit {
     Chokes,
     /// Says what this entry of `manners` does, again and again.
     Says(usize),
+    /// Is a web server.
+    Web(crate::web_actor::Server),
 }
 
 pub const GARBAGE_WAYS: u8 = 11;
@@ -94,6 +96,8 @@ pub struct Session {
     /// Requests to be answered when their tick comes.
     pub late: VecDeque<(u32, Range)>,
     pub ticks: u32,
+    /// What a web server has heard and not answered.
+    pub http: Vec<u8>,
 }
 
 /// What an actor can do.
@@ -143,6 +147,7 @@ impl Actor {
     /// May be banned by right.
     pub fn lies(&self) -> bool {
         matches!(self.habit, Habit::Corrupter(_) | Habit::Garbage(_) | Habit::Flood)
+            || matches!(self.habit, Habit::Web(crate::web_actor::Server::Wrong(_)))
     }
 
     fn handshake(&self) -> Msg {
@@ -190,6 +195,9 @@ impl Actor {
     }
 
     pub fn received(&mut self, cx: &mut Cx<'_>, conn: ConnId, bytes: &[u8]) {
+        if let Habit::Web(server) = self.habit {
+            return crate::web_actor::received(self, server, cx, conn, bytes);
+        }
         let Some(session) = self.sessions.get_mut(&conn) else { return };
         session.rx.push(bytes);
         loop {

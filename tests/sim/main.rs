@@ -30,6 +30,8 @@ mod trace;
 mod tracking;
 mod udp;
 mod web;
+mod web_actor;
+mod web_seeds;
 mod world;
 
 /// Seeds that are run by default: all in the profile made for it, a taste in others.

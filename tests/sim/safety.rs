@@ -24,6 +24,8 @@ use crate::tap::{Heard, Tap};
 pub struct Safety {
     ledgers: BTreeMap<usize, Ledger>,
     pub taps: BTreeMap<ConnId, Tap>,
+    /// Connections to web servers.
+    webs: BTreeSet<ConnId>,
     pub events: Events,
     /// Dials not answered, and since when.
     dialling: BTreeMap<ConnId, Time>,
@@ -64,8 +66,11 @@ impl Safety {
             Input::Accepted { conn, .. } => _ = self.taps.insert(*conn, Tap::new(now)),
             Input::Connected { conn } => {
                 self.dialling.remove(conn);
-                self.taps.insert(*conn, Tap::new(now));
+                if !self.webs.contains(conn) {
+                    self.taps.insert(*conn, Tap::new(now));
+                }
             }
+            Input::Received { conn, bytes } if self.webs.contains(conn) => self.received_of_web(bytes.len()),
             Input::Received { conn, bytes } => self.received(now, *conn, bytes),
             Input::Sent { conn, bytes, .. } => {
                 let torrent = self.taps.get(conn).and_then(|tap| tap.torrent);
@@ -137,7 +142,21 @@ impl Safety {
         }
     }
 
+    /// From outside nobody can tell which blocks a web server's bytes were: any may have come.
+    fn received_of_web(&mut self, len: usize) {
+        for ledger in self.ledgers.values_mut() {
+            ledger.downloaded.1 += len as u64;
+            let geometry = *ledger.layout.geometry();
+            for piece in geometry.pieces().filter(|piece| !ledger.verified[piece.at()]) {
+                let blocks =
+                    (0..geometry.block_count(piece)).filter_map(|number| geometry.block_number(piece, number));
+                ledger.maybe.extend(blocks.map(|block| (piece.index(), block.begin())));
+            }
+        }
+    }
+
     fn hung_up(&mut self, conn: ConnId) {
+        self.webs.remove(&conn);
         self.dialling.remove(&conn);
         let Some(tap) = self.taps.remove(&conn) else { return };
         if let Some(ledger) = tap.torrent.and_then(|torrent| self.ledgers.get_mut(&torrent)) {
@@ -224,6 +243,11 @@ impl Safety {
                 let most = limits::HALF_OPEN_MAX;
                 assert!(self.dialling.len() <= most, "[bounds] {} dials at once", self.dialling.len());
             }
+            Command::ConnectWeb { conn, .. } => {
+                self.webs.insert(*conn);
+                self.dialling.insert(*conn, now);
+            }
+            Command::Send { conn, .. } if self.webs.contains(conn) => {}
             Command::Send { conn, bytes } => self.says(now, *conn, bytes, disk),
             Command::SendMany { conns, bytes } => conns.iter().for_each(|conn| self.says(now, *conn, bytes, disk)),
             Command::SendBlocks { conn, run, blocks } => {

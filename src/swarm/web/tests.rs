@@ -18,7 +18,7 @@ fn web(lens: &[i64]) -> Web {
     }
     names.files = files.into();
     let geometry = Geometry::new(offset, 2 * BLOCK_LEN).unwrap();
-    Web::new(0, Place::parse("http://h.example/", &names).unwrap(), names, geometry, true)
+    Web::new(0, Place::parse("http://h.example/", &names).unwrap(), names, geometry, true, None)
 }
 
 fn want(web: &mut Web, piece: u32) {
@@ -45,8 +45,12 @@ fn hear(web: &mut Web, bytes: &[u8], step: usize) -> Result<(Vec<Block>, Vec<u8>
         while let Some(event) = web.next(&mut some)? {
             match event {
                 Event::Begins(block) => heard.0.push(block),
-                Event::Payload { bytes, last } => {
+                Event::Payload { bytes, last } | Event::Zeros { bytes, last } => {
                     heard.1.extend_from_slice(bytes);
+                    heard.2 += usize::from(last);
+                }
+                Event::Carried { bytes, last } => {
+                    heard.1.extend(bytes);
                     heard.2 += usize::from(last);
                 }
             }
@@ -99,6 +103,22 @@ fn pieces_reach_over_files_and_pads_are_filled_with_zeros() {
     let mut answers = partial(0..1000, 1000, "");
     answers.extend(partial(0..31640, 2 * B, ""));
     assert_eq!(hear(&mut web, &answers, 999).unwrap().2, 2);
+}
+
+#[test]
+fn what_came_of_a_block_before_is_not_asked_for_again() {
+    let mut web = web(&[20_000, 100, 2 * B as i64]);
+    let geometry = web.geometry;
+    let block = geometry.block_number(geometry.piece(0).unwrap(), 1).unwrap();
+    web.carried = Some((block, (0..3616).map(|_| 7).collect()));
+    want(&mut web, 0);
+    assert_eq!(asked(&web.requests()), ["/t/0 0-16383"]);
+    let (begun, payload, whole) = hear(&mut web, &partial(0..B, 20_000, ""), 5000).unwrap();
+    assert_eq!((begun.len(), payload.len(), whole), (2, B as usize + 3616, 1));
+    assert_eq!(asked(&web.requests()), ["/t/1 0-99", "/t/2 0-12667"]);
+    let answers = [partial(0..100, 100, ""), partial(0..12_668, 2 * B, "")].concat();
+    assert_eq!(hear(&mut web, &answers, usize::MAX).unwrap().2, 1);
+    assert!(web.carried().is_none() && web.asked_count() == 0);
 }
 
 #[test]
