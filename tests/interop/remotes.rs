@@ -66,6 +66,11 @@ fn transmission_remote() {
     remote(port, &["-t", "1", "-G", "1"]);
     let files = remote(port, &["-t", "1", "-f"]);
     assert!(files.lines().any(|line| line.contains("No") && line.contains("album/b.bin")), "{files}");
+    for (words, priority) in [(&["-t", "1", "-ph", "0"], "High"), (&["-t", "1", "-pl", "0"], "Low")] {
+        remote(port, words);
+        let files = remote(port, &["-t", "1", "-f"]);
+        assert!(files.lines().any(|line| line.contains(priority) && line.contains("album/a.bin")), "{files}");
+    }
     let trackers = remote(port, &["-t", "1", "-it"]);
     assert!(trackers.contains("Tracker 0: http://127.0.0.1:1"), "{trackers}");
     for words in [

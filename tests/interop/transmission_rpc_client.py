@@ -17,6 +17,10 @@ client.change_torrent(torrent.id, files_unwanted=[1], download_limit=50, downloa
 torrent = client.get_torrent(torrent.id)
 assert [file.selected for file in torrent.get_files()] == [True, False], torrent.get_files()
 assert torrent.download_limit == 50
+client.change_torrent(torrent.id, priority_high=[0], files_wanted=[1])
+assert [file.priority.name for file in client.get_torrent(torrent.id).get_files()] == ["High", "Normal"]
+assert client.rename_torrent_path(torrent.id, "album/a.bin", "z.bin") == ("album/a.bin", "z.bin")
+assert [file.name for file in client.get_torrent(torrent.id).get_files()] == ["album/z.bin", "album/b.bin"]
 client.start_torrent(torrent.id)
 client.stop_torrent(torrent.id)
 client.verify_torrent(torrent.id)
