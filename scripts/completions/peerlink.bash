@@ -26,6 +26,8 @@ _peerlink() {
         --torrent-down-limit) return ;;
         --memory) return ;;
         --select|-s) return ;;
+        --first) return ;;
+        --last) return ;;
         --seed-ratio) return ;;
         --seed-time) return ;;
         --prealloc) mapfile -t COMPREPLY < <(compgen -W "none full" -- "$cur"); return ;;
@@ -99,7 +101,7 @@ _peerlink() {
             start) flags="--rpc --rpc-user --rpc-password --json --quiet --verbose --config --help" ;;
             stop) flags="--rpc --rpc-user --rpc-password --json --quiet --verbose --config --help" ;;
             remove) flags="--delete-data --rpc --rpc-user --rpc-password --json --quiet --verbose --config --help" ;;
-            set) flags="--dir --up-limit --down-limit --seed-ratio --max-peers --select --label --max-downloads --max-seeds --recheck --rpc --rpc-user --rpc-password --json --quiet --verbose --config --help" ;;
+            set) flags="--dir --up-limit --down-limit --seed-ratio --max-peers --select --first --last --label --max-downloads --max-seeds --recheck --rpc --rpc-user --rpc-password --json --quiet --verbose --config --help" ;;
             config) flags="--json --verbose --config --state-dir --help" ;;
         esac
         mapfile -t COMPREPLY < <(compgen -W "$flags" -- "$cur")

@@ -335,6 +335,8 @@ complete -c peerlink -n '__fish_seen_subcommand_from set' -l down-limit -x -d 'f
 complete -c peerlink -n '__fish_seen_subcommand_from set' -l seed-ratio -x -d 'stop when so much was sent of what was fetched: 1.5 (0: no limit)'
 complete -c peerlink -n '__fish_seen_subcommand_from set' -l max-peers -x -d 'most peers at once'
 complete -c peerlink -n '__fish_seen_subcommand_from set' -l select -s s -x -d 'download only these files of a torrent, counted from 1: 1-5,8'
+complete -c peerlink -n '__fish_seen_subcommand_from set' -l first -x -d 'fetch these files of a torrent before the others: 1-5,8'
+complete -c peerlink -n '__fish_seen_subcommand_from set' -l last -x -d 'fetch these files of a torrent after the others'
 complete -c peerlink -n '__fish_seen_subcommand_from set' -l label -x -d 'words to find it by, instead of those it has (repeatable)'
 complete -c peerlink -n '__fish_seen_subcommand_from set' -l max-downloads -x -d 'for all: downloads at once, 0 for any number'
 complete -c peerlink -n '__fish_seen_subcommand_from set' -l max-seeds -x -d 'for all: seeds at once, 0 for any number'

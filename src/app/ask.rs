@@ -215,7 +215,8 @@ fn done(ids: &[i64], settings: &Settings, console: &Console) {
 /// As [`list`]; code 2 where nothing is set, or what cannot be.
 pub fn set(names: &[String], settings: &Settings, console: &Console) -> Result<Exit, Failure> {
     let said = |name: &str| settings.effective(name).origin == Origin::Flag;
-    let (of_all, of_one) = (["max-downloads", "max-seeds"], ["select", "label", "recheck"]);
+    let of_all = ["max-downloads", "max-seeds"];
+    let of_one = ["select", "first", "last", "label", "recheck"];
     let wrong =
         if names.is_empty() { of_one.iter().find(|name| said(name)) } else { of_all.iter().find(|name| said(name)) };
     if let Some(wrong) = wrong {
@@ -233,8 +234,8 @@ pub fn set(names: &[String], settings: &Settings, console: &Console) -> Result<E
         return Ok(Exit::Done);
     }
     let ids = daemon.find(names)?;
-    if said("select") {
-        select(&mut daemon, &ids, settings)?;
+    if ["select", "first", "last"].iter().any(|name| said(name)) {
+        choose(&mut daemon, &ids, settings)?;
     }
     daemon.call("torrent-set", |object| {
         write_ids(&ids, object);
@@ -247,22 +248,41 @@ pub fn set(names: &[String], settings: &Settings, console: &Console) -> Result<E
     Ok(Exit::Done)
 }
 
-/// Chooses files of one torrent.
-fn select(daemon: &mut Daemon, ids: &[i64], settings: &Settings) -> Result<(), Failure> {
+/// Chooses files of one torrent, and which of them come first.
+fn choose(daemon: &mut Daemon, ids: &[i64], settings: &Settings) -> Result<(), Failure> {
     let torrents = daemon.torrents(Some(ids), &["files"])?;
     let [torrent] = &torrents[..] else {
-        return Err(Failure::usage("--select chooses files of one torrent, and several are named"));
+        return Err(Failure::usage(
+            "--select, --first and --last are for files of one torrent, and several are named",
+        ));
     };
     let count = torrent.list("files").len();
-    let text = settings.text("select").unwrap_or_default();
-    let wanted = values::select(text, count).map_err(|why| Failure::usage(format!("--select: {why}")))?;
-    let of = |is: bool| (0..count).filter(|index| wanted[*index] == is).collect::<Vec<_>>();
+    let chosen = |name: &str| -> Result<Option<Vec<bool>>, Failure> {
+        let is_said = settings.effective(name).origin == Origin::Flag;
+        let Some(text) = settings.text(name).filter(|_| is_said) else { return Ok(None) };
+        values::select(text, count).map(Some).map_err(|why| Failure::usage(format!("--{name}: {why}")))
+    };
+    let (wanted, first, last) = (chosen("select")?, chosen("first")?, chosen("last")?);
+    let is_in = |list: &Option<Vec<bool>>, index: usize| list.as_ref().is_some_and(|list| list[index]);
+    if (0..count).any(|index| is_in(&first, index) && is_in(&last, index)) {
+        return Err(Failure::usage("--first and --last name the same file"));
+    }
+    let of = |is: &dyn Fn(usize) -> bool| (0..count).filter(|index| is(*index)).collect::<Vec<_>>();
+    let mut lists = Vec::new();
+    if wanted.is_some() {
+        lists.push(("files-wanted", of(&|index| is_in(&wanted, index))));
+        lists.push(("files-unwanted", of(&|index| !is_in(&wanted, index))));
+    }
+    if first.is_some() || last.is_some() {
+        lists.push(("priority-high", of(&|index| is_in(&first, index))));
+        lists.push(("priority-low", of(&|index| is_in(&last, index))));
+        lists.push(("priority-normal", of(&|index| !is_in(&first, index) && !is_in(&last, index))));
+    }
     daemon.call("torrent-set", |object| {
         write_ids(ids, object);
-        for (key, list) in [("files-wanted", of(true)), ("files-unwanted", of(false))] {
-            if !list.is_empty() {
-                json::write_list(list, object.key(key), json::number);
-            }
+        // To clients, a list of no files means all of them.
+        for (key, list) in lists.iter().filter(|(_, list)| !list.is_empty()) {
+            json::write_list(list, object.key(key), json::number);
         }
     })?;
     Ok(())

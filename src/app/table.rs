@@ -164,6 +164,8 @@ pub const SETTINGS: &[Setting] = &[
     row("no-lan-limit", None, Kind::Switch, "false", ""),
     row("memory", None, Kind::Size { min: 4 << 20 }, "32M", "a size, at least 4M"),
     row("select", Some('s'), Kind::Select, "", "files such as 1-5,8"),
+    row("first", None, Kind::Select, "", "files such as 1-5,8"),
+    row("last", None, Kind::Select, "", "files such as 1-5,8"),
     row("list", Some('l'), Kind::Switch, "false", ""),
     row("sequential", None, Kind::Switch, "false", ""),
     row("recheck", None, Kind::Switch, "false", ""),

@@ -295,10 +295,7 @@ fn files_that_are_wanted_first_come_first() {
     seed.port();
     let mut daemon = Daemon::start(&home, &["--down-limit", "300K", "--paused"]);
     home.run(&["add", &torrent, "--rpc", &daemon.at()]).expect(0);
-    let set = |daemon: &mut Daemon, what: &str| {
-        assert_eq!(text(&daemon.call("torrent-set", &format!("{{\"ids\":[1],{what}}}")), "result"), "success");
-    };
-    set(&mut daemon, "\"priority-low\":[0]");
+    daemon.call("torrent-set", "{\"ids\":[1],\"priority-low\":[0]}");
     home.run(&["start", "1", "--rpc", &daemon.at()]).expect(0);
     let lens = |torrents: &[Object]| -> Vec<f64> {
         let Some(miniserde::json::Value::Array(files)) = torrents[0].get("fileStats") else { panic!("{torrents:?}") };
@@ -306,7 +303,7 @@ fn files_that_are_wanted_first_come_first() {
     };
     daemon.wait_for("under way", "\"fileStats\"", |torrents| lens(torrents).iter().sum::<f64>() > 0.0);
     // What was asked for before comes first, and that is not much.
-    set(&mut daemon, "\"priority-high\":[2]");
+    home.run(&["set", "1", "--first", "3", "--last", "1", "--rpc", &daemon.at()]).expect(0);
     let torrents = daemon.wait_for("the third file", "\"fileStats\"", |torrents| lens(torrents)[2] == 600_000.0);
     assert!(lens(&torrents)[1] < 400_000.0 && lens(&torrents)[0] < 50_000.0, "{torrents:?}");
     let torrents = daemon.wait_for("the second file", "\"fileStats\"", |torrents| lens(torrents)[1] == 600_000.0);

@@ -219,6 +219,10 @@ asks! {
     #[argh(option)] max_peers: Option<String>,
     /// download only these files of a torrent, counted from 1: 1-5,8
     #[argh(option, short = 's')] select: Option<String>,
+    /// fetch these files of a torrent before the others: 1-5,8
+    #[argh(option)] first: Option<String>,
+    /// fetch these files of a torrent after the others
+    #[argh(option)] last: Option<String>,
     /// words to find it by, instead of those it has (repeatable)
     #[argh(option)] label: Vec<String>,
     /// for all: downloads at once, 0 for any number
