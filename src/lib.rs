@@ -64,6 +64,9 @@
 //!   would have needed both, and could not be braked.
 //! * TLS is rustls without I/O, below `ureq` on the `web` threads and below connections of the loop: one configuration, one
 //!   list of authorities, loaded on a thread when the first https name is looked up.
+//! * Port mapping is a machine ([`portmap`]) and no work of the web threads: `io` carries its datagrams, its look at the
+//!   routes and its calls of the gateway. How everything leaves ([`io::way_out`]) is known in one place, which dials by a
+//!   proxy or by one interface; to the machines a name that only a proxy looks up is an address.
 //! * `io` may use `metainfo` (it hashes and reads torrents for `create`), and asks the kernel for resident pages with
 //!   `preadv2(RWF_NOWAIT)` in the loop: it cannot block, and saves seeds a hop to the disk thread.
 

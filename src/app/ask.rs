@@ -80,7 +80,7 @@ pub fn add(
         let (key, value) = if is_remote(text) {
             ("filename", text.clone())
         } else if source::is_torrent(text) {
-            ("metainfo", base64(&source::read_bytes(text, settings)?.0))
+            ("metainfo", base64(&source::read_bytes(text)?.0))
         } else {
             let made = create::make(Path::new(text), settings, console)?;
             if let Some(server) = &index {

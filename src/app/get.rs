@@ -29,7 +29,7 @@ pub fn run(
     }
     let state_dir = settings.state_dir(environment)?;
     let server = Server::of(settings);
-    let find = |source: &String| source::find(&source::looked_up(source, server.as_ref())?, &state_dir, settings);
+    let find = |source: &String| source::find(&source::looked_up(source, server.as_ref())?, &state_dir);
     let sources: Vec<Source> = sources.iter().map(find).collect::<Result<_, _>>()?;
     if settings.switch("list") {
         return look(sources, true, settings, state_dir, console);

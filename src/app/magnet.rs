@@ -2,7 +2,6 @@
 
 use super::exit::Failure;
 use super::json::Object;
-use super::settings::Settings;
 use super::source;
 use crate::io::console::Console;
 use crate::metainfo::magnet;
@@ -11,10 +10,10 @@ use crate::metainfo::magnet;
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn run(source: &str, settings: &Settings, console: &Console) -> Result<(), Failure> {
-    let metainfo = source::read(source, settings)?;
+pub fn run(source: &str, as_json: bool, console: &Console) -> Result<(), Failure> {
+    let metainfo = source::read(source)?;
     let link = magnet::link(&metainfo);
-    console.result(if settings.switch("json") {
+    console.result(if as_json {
         let object = Object::empty().text("name", &metainfo.name).text("info_hash", &metainfo.info_hash.to_string());
         object.text("magnet", &link).line()
     } else {

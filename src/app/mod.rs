@@ -168,12 +168,13 @@ fn believe(settings: &Settings) -> Result<(), Failure> {
 
 fn command(asked: &Invocation, settings: &Settings, console: &Console) -> Result<Exit, Failure> {
     believe(settings)?;
+    way_out::of(settings).take();
     let as_json = settings.switch("json");
     let first = asked.paths.first().map_or("", String::as_str);
     match asked.command {
         Command::Show => return show::run(first, settings, &environment, console),
         Command::Verify => return verify::run(first, settings, console),
-        Command::Magnet => magnet::run(first, settings, console)?,
+        Command::Magnet => magnet::run(first, as_json, console)?,
         Command::Config => config::run(settings, &environment, as_json, console),
         Command::Get => return get::run(&asked.paths, settings, &environment, console),
         Command::Seed => return seed::run(&asked.paths, settings, &environment, console),

@@ -30,7 +30,7 @@ pub fn run(
             let text = format!("{}: this is a folder; `peerlink seed PATH --publish` shares it", harmless(source));
             return Err(Failure::new(Exit::BadTorrent, text));
         }
-        let (bytes, _) = source::read_bytes(source, settings)?;
+        let (bytes, _) = source::read_bytes(source)?;
         publish(&bytes, &server, &state_dir, settings, console)?;
     }
     Ok(Exit::Done)

@@ -67,9 +67,9 @@ fn find(
     console: &Console,
 ) -> Result<Source, Failure> {
     let Some(server) = index.filter(|_| !Magnet::is_link(source)) else {
-        return source::find(source, state_dir, settings);
+        return source::find(source, state_dir);
     };
-    let (bytes, metainfo) = source::read_bytes(source, settings)?;
+    let (bytes, metainfo) = source::read_bytes(source)?;
     publish::publish(&bytes, server, state_dir, settings, console)?;
     Ok(Source::Torrent(Arc::new(metainfo), None, Reach::Global))
 }

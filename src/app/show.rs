@@ -18,12 +18,12 @@ pub fn run(
 ) -> Result<Exit, Failure> {
     let as_json = settings.switch("json");
     let Some(magnet) = source::link(source)? else {
-        console.result(sought::told(&source::read(source, settings)?, false, as_json));
+        console.result(sought::told(&source::read(source)?, false, as_json));
         return Ok(Exit::Done);
     };
     if settings.switch("fetch") {
         let state_dir = settings.state_dir(environment)?;
-        let found = source::find(source, &state_dir, settings)?;
+        let found = source::find(source, &state_dir)?;
         return get::look(vec![found], false, settings, state_dir, console);
     }
     console.result(if as_json { json::harmless(&show_magnet::json(&magnet)) } else { show_magnet::text(&magnet) });

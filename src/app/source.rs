@@ -8,8 +8,7 @@ use crossbeam_channel::bounded;
 
 use super::exit::{Exit, Failure};
 use super::server::Server;
-use super::settings::Settings;
-use super::{publish, sought, way_out};
+use super::{publish, sought};
 use crate::base::address::{Reach, reach};
 use crate::base::text::harmless;
 use crate::base::{InfoHash, JobId, Span, limits};
@@ -37,10 +36,9 @@ pub enum Source {
 ///
 /// # Errors
 /// As [`read`].
-pub fn find(source: &str, state_dir: &Path, settings: &Settings) -> Result<Source, Failure> {
+pub fn find(source: &str, state_dir: &Path) -> Result<Source, Failure> {
     let Some(magnet) = link(source)? else {
-        return read_from(source, settings)
-            .map(|(_, metainfo, from)| Source::Torrent(Arc::new(metainfo), None, from));
+        return read_from(source).map(|(_, metainfo, from)| Source::Torrent(Arc::new(metainfo), None, from));
     };
     let Some(info_hash) = magnet.info_hash else {
         return Err(bad("magnet link", "this is a v2-only torrent (BEP 52); only v1 and hybrid ones can be used"));
@@ -72,21 +70,21 @@ pub fn only_a_link(source: &str) -> Failure {
 ///
 /// # Errors
 /// Code 3 for what is no torrent or not there, 6 for a server that does not answer.
-pub fn read(source: &str, settings: &Settings) -> Result<Metainfo, Failure> {
-    read_bytes(source, settings).map(|(_, metainfo)| metainfo)
+pub fn read(source: &str) -> Result<Metainfo, Failure> {
+    read_bytes(source).map(|(_, metainfo)| metainfo)
 }
 
 /// As [`read`], with the .torrent itself.
 ///
 /// # Errors
 /// As [`read`].
-pub fn read_bytes(source: &str, settings: &Settings) -> Result<(Vec<u8>, Metainfo), Failure> {
-    read_from(source, settings).map(|(bytes, metainfo, _)| (bytes, metainfo))
+pub fn read_bytes(source: &str) -> Result<(Vec<u8>, Metainfo), Failure> {
+    read_from(source).map(|(bytes, metainfo, _)| (bytes, metainfo))
 }
 
-fn read_from(source: &str, settings: &Settings) -> Result<(Vec<u8>, Metainfo, Reach), Failure> {
+fn read_from(source: &str) -> Result<(Vec<u8>, Metainfo, Reach), Failure> {
     let shown = harmless(source);
-    let (bytes, from) = bytes_of(source, &shown, settings)?;
+    let (bytes, from) = bytes_of(source, &shown)?;
     let name = if source == "-" { "standard input" } else { &shown };
     let metainfo = metainfo::parse::parse(&bytes).map_err(|refused| bad(name, &refused.to_string()))?;
     Ok((bytes, metainfo, from))
@@ -155,7 +153,7 @@ fn bad(name: &str, why: &str) -> Failure {
 }
 
 /// What is there, and how far whoever gave it is.
-fn bytes_of(source: &str, shown: &str, settings: &Settings) -> Result<(Vec<u8>, Reach), Failure> {
+fn bytes_of(source: &str, shown: &str) -> Result<(Vec<u8>, Reach), Failure> {
     let of_a_person = |bytes| (bytes, Reach::Nowhere);
     let starts = |scheme: &str| source.get(..scheme.len()).is_some_and(|head| head.eq_ignore_ascii_case(scheme));
     if source == "-" {
@@ -166,7 +164,7 @@ fn bytes_of(source: &str, shown: &str, settings: &Settings) -> Result<(Vec<u8>, 
         return read_file(Path::new(source), shown).map(of_a_person);
     }
     if starts("http://") || starts("https://") {
-        return fetch(source, shown, settings);
+        return fetch(source, shown);
     }
     if link(source)?.is_some() {
         return Err(only_a_link(source));
@@ -192,10 +190,9 @@ fn read_all(reader: impl Read) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn fetch(url: &str, shown: &str, settings: &Settings) -> Result<(Vec<u8>, Reach), Failure> {
+fn fetch(url: &str, shown: &str) -> Result<(Vec<u8>, Reach), Failure> {
     let (tell, told) = bounded(1);
-    let options = web::Options { way: way_out::of(settings), ..web::Options::default() };
-    let web = Web::new(options, move |completion| {
+    let web = Web::new(web::Options::default(), move |completion| {
         let _ = tell.try_send(completion);
     });
     let request =

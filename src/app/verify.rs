@@ -18,7 +18,7 @@ const RANGES_SHOWN: usize = 5;
 /// # Errors
 /// When the torrent cannot be read, or Ctrl-C was pressed; how the data is is in the exit code.
 pub fn run(source: &str, settings: &Settings, console: &Console) -> Result<Exit, Failure> {
-    let metainfo = source::read(source, settings)?;
+    let metainfo = source::read(source)?;
     let dir = settings.path("dir")?.ok_or_else(|| Failure::usage("--dir: it is empty"))?;
     let doing = format!("{}  checking", harmless(&metainfo.name));
     let work = |watch: &_, thread_count| verify(&metainfo, &dir, thread_count, watch);

@@ -3,6 +3,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -20,6 +21,9 @@ pub struct WayOut {
     /// Everything over TCP goes through it, and nothing over UDP leaves.
     pub proxy: Option<Proxy>,
 }
+
+/// How connections of this process leave where nobody says otherwise.
+static OF_PROCESS: OnceLock<WayOut> = OnceLock::new();
 
 /// A SOCKS5 proxy.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -52,6 +56,18 @@ impl std::fmt::Display for Proxy {
 }
 
 impl WayOut {
+    /// What [`WayOut::of_process`] gives from now on. For the start of a program.
+    pub fn take(self) {
+        if OF_PROCESS.set(self).is_err() {
+            log::error!("too late to say how connections leave");
+        }
+    }
+
+    /// The way of whatever fetches without being told another one, so that nothing goes past a proxy by being forgotten.
+    pub fn of_process() -> WayOut {
+        OF_PROCESS.get().cloned().unwrap_or_default()
+    }
+
     /// A socket for a connection to there, on its way out.
     ///
     /// # Errors

@@ -55,7 +55,7 @@ impl Default for Options {
             lookup: names::system_lookup(),
             reach: address::reach,
             read_max: usize::MAX,
-            way: WayOut::default(),
+            way: WayOut::of_process(),
         }
     }
 }

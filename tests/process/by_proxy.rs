@@ -2,7 +2,7 @@
 //! looks up; and nothing without it.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 
 use super::kit::socks::Socks;
 use super::kit::tracker::Tracker;
@@ -18,14 +18,55 @@ fn web(bytes: Vec<u8>) -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let port = listener.local_addr().expect("it is bound").port();
     std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            let mut asked = [0; 4096];
-            let _ = stream.read(&mut asked);
-            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", bytes.len());
-            let _ = stream.write_all(&[head.as_bytes(), &bytes].concat());
+        for stream in listener.incoming().flatten() {
+            let bytes = bytes.clone();
+            std::thread::spawn(move || answer(stream, &bytes));
         }
     });
     port
+}
+
+/// Answers one request after the other, in ranges where they are asked for.
+fn answer(mut stream: TcpStream, bytes: &[u8]) -> Option<()> {
+    let mut heard = Vec::new();
+    loop {
+        while !heard.windows(4).any(|end| end == b"\r\n\r\n") {
+            let mut piece = [0; 4096];
+            let len = stream.read(&mut piece).ok().filter(|len| *len > 0)?;
+            heard.extend_from_slice(&piece[..len]);
+        }
+        let end = heard.windows(4).position(|end| end == b"\r\n\r\n")? + 4;
+        let head = String::from_utf8_lossy(&heard[..end]).to_ascii_lowercase();
+        heard.drain(..end);
+        let range = head.lines().find_map(|line| line.strip_prefix("range: bytes=")?.split_once('-'));
+        let numbers = range.and_then(|(from, to)| Some((from.parse::<usize>().ok()?, to.parse::<usize>().ok()?)));
+        let (first, body) = match numbers {
+            Some((from, to)) => {
+                let range =
+                    format!("HTTP/1.1 206 Partial Content\r\nContent-Range: bytes {from}-{to}/{}", bytes.len());
+                (range, bytes.get(from..=to)?)
+            }
+            None => ("HTTP/1.1 200 OK".to_string(), bytes),
+        };
+        let head = format!("{first}\r\nContent-Length: {}\r\n\r\n", body.len());
+        stream.write_all(&[head.as_bytes(), body].concat()).ok()?;
+    }
+}
+
+#[test]
+fn a_web_seed_is_asked_by_the_proxy() {
+    let home = Home::new();
+    let data = payload(400_001, 7);
+    home.write("data.bin", &data);
+    let port = web(data.clone());
+    let at = format!("files.example:{port}");
+    let url = format!("http://{at}/data.bin");
+    home.run(&["create", "data.bin", "-o", "made.torrent", "--web-seed", &url]).expect(0);
+    let socks = Socks::start(Some(LOGIN));
+    let proxy = socks.url(WRITTEN);
+    let args = ["get", "made.torrent", "--dir", "down", "--state-dir", "get-state", "--timeout", "60s"];
+    home.run(&[&args, &LOCAL[..], &["--proxy", &proxy]].concat()).expect(0);
+    assert_eq!((home.read("down/data.bin"), socks.asked()), (data, vec![at]));
 }
 
 #[test]
@@ -74,8 +115,35 @@ fn a_server_is_asked_by_the_proxy() {
     command.env("PEERLINK_PROXY", socks.url(""));
     super::rig::finish(command, b"").expect(0);
     assert_eq!(socks.asked(), [at]);
+    // And as a member of its groups; nobody else is there, and nothing is awaited.
+    let (at, proxy) = (format!("box.example:{port}"), socks.url(""));
+    let args = ["chat", "--server", &at, "--group", "g", "--send", "hello", "--timeout", "30s", "--state-dir", "me"];
+    let args = [&args, &LOCAL[..], &["--proxy", &proxy]].concat();
+    home.run(&args).expect(0);
     serve.signal("TERM");
     serve.wait().expect(0);
+}
+
+/// What comes from the web besides torrents.
+#[test]
+fn a_daemon_fetches_by_the_proxy() {
+    let home = Home::new();
+    let port = web(b"a:192.0.2.1-192.0.2.9\n".to_vec());
+    let socks = Socks::start(None);
+    let (at, proxy) = (format!("lists.example:{port}"), socks.url(""));
+    let list = format!("http://{at}/list");
+    let mut command =
+        home.command(&["daemon", "--rpc", "127.0.0.1:0", "-v", "--blocklist", &list, "--proxy", &proxy]);
+    command.args(["-p", "0"]);
+    let mut daemon = super::rig::Running::start(command);
+    daemon.port();
+    let end = std::time::Instant::now() + super::kit::PATIENCE;
+    while socks.asked() != [at.clone()] {
+        assert!(std::time::Instant::now() < end, "{:?}", socks.asked());
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    daemon.signal("TERM");
+    daemon.wait().expect(0);
 }
 
 #[test]
