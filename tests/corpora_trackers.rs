@@ -25,8 +25,8 @@ const NOT_HERE: &[(&str, &str)] = &[
     ("protocol_vectors/bep44", "the DHT store is not spoken"),
     ("protocol_vectors/dht_distance_exp", "judged in tests/corpora/dht.rs"),
     ("protocol_vectors/krpc_bep5_packets", "judged in tests/corpora/dht.rs"),
-    ("protocol_vectors/mse_dh", "encryption, later issue"),
-    ("protocol_vectors/mse_rc4_rfc6229", "encryption, later issue"),
+    ("protocol_vectors/mse_dh", "judged in tests/corpora/mse.rs"),
+    ("protocol_vectors/mse_rc4_rfc6229", "judged in tests/corpora/mse.rs"),
     ("protocol_vectors/routing_ip_restriction_cidr", "judged in tests/corpora/dht.rs"),
 ];
 

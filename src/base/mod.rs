@@ -6,6 +6,7 @@ pub mod bitfield;
 pub mod blocked;
 pub mod crc32c;
 pub mod credits;
+pub mod encryption;
 pub mod geometry;
 pub mod glob;
 pub mod hosts;

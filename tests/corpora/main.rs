@@ -6,6 +6,7 @@
 mod bencode;
 mod dht;
 mod magnets;
+mod mse;
 mod paths;
 mod pex;
 mod seeds;
