@@ -11,11 +11,13 @@ mod detail;
 mod gateway;
 mod notes;
 mod outbox;
+mod outgoing;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::base::encryption::Crypto;
 use crate::base::{Block, ConnId, Filled, InfoHash, JobId, Piece, Pool, Span, StoreId, Time};
 use crate::storage::{Layout, Record, Resume};
 use crate::wire::http::{Reply, Request};
@@ -28,6 +30,7 @@ pub use self::notes::{
     Activity, AddTorrent, Event, Happened, Level, Note, RateLimits, Row, SeekTorrent, Sleep, Source, Swarming, Ways,
 };
 pub use self::outbox::Outbox;
+pub use self::outgoing::{Outgoing, Run};
 
 /// What happened.
 #[derive(Debug)]
@@ -38,6 +41,10 @@ pub enum Input<'a> {
     Called { conn: ConnId, remote: SocketAddr },
     /// Our dial succeeded.
     Connected { conn: ConnId },
+    /// Somebody who dialled us said a first word, which may become encryption: what it says follows.
+    Spoke { conn: ConnId },
+    /// Both sides of a connection agreed on encryption (MSE), before anything else is heard of it.
+    Encrypted { conn: ConnId, crypto: Crypto },
     /// Bytes arrived, at most what [`Machine::appetite`] allowed.
     Received { conn: ConnId, bytes: &'a [u8] },
     /// A datagram arrived on the UDP socket.
@@ -91,6 +98,9 @@ pub enum Command {
     /// Dial a web server; answered as `Connect`. With a name, TLS is spoken with whoever proves to have that name: it is
     /// connected when that is done, and what is sent and received is the text within.
     ConnectWeb { conn: ConnId, to: SocketAddr, name: Option<String> },
+    /// Right after `Connect`: with whom answers there hands are shaken in MSE first, for this torrent. What is sent
+    /// after `Connected` leaves with it; said by `Encrypted`, and by `Closed` where nothing comes of it.
+    Encrypt { conn: ConnId, info_hash: InfoHash },
     /// Queue bytes.
     Send { conn: ConnId, bytes: Vec<u8> },
     /// Queue bytes, and say [`Input::Sent`] when nothing is queued on this connection any more.
@@ -113,23 +123,6 @@ pub enum Command {
     Job(Job),
     /// Say something to another machine or the application.
     Tell(Note),
-}
-
-/// A run of storage that was read for one connection; goes back to the driver's free list after its last block.
-pub struct Run(pub Vec<u8>);
-
-impl std::fmt::Debug for Run {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Run({})", self.0.len())
-    }
-}
-
-/// One `piece` message: its 13 bytes of head, and where its payload lies in the run.
-#[derive(Clone, Debug)]
-pub struct Outgoing {
-    pub head: [u8; 13],
-    pub start: u32,
-    pub len: u32,
 }
 
 /// Work for the disk thread, the hashers or the web threads.
@@ -433,6 +426,11 @@ pub trait Machine {
     /// Whether somebody who dials us should be let in now; until then callers wait in the kernel's queue.
     fn accepts(&self, _now: Time) -> bool {
         true
+    }
+
+    /// The torrent of ours that a caller names so in MSE ([`crate::wire::mse::torrent_name`]).
+    fn torrent_named(&self, _name: &[u8; 20]) -> Option<InfoHash> {
+        None
     }
 
     /// Panics where an invariant is broken. The simulator calls it after every input.

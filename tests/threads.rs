@@ -7,6 +7,8 @@ mod connections;
 mod disk_files;
 #[path = "threads/disk_resume.rs"]
 mod disk_resume;
+#[path = "threads/encryption.rs"]
+mod encryption;
 #[path = "threads/exhaustion.rs"]
 mod exhaustion;
 #[path = "threads/pipeline.rs"]

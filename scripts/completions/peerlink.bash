@@ -37,6 +37,7 @@ _peerlink() {
         --dht-bootstrap) return ;;
         --dht-up-limit) return ;;
         --dht-per-source) return ;;
+        --encryption) mapfile -t COMPREPLY < <(compgen -W "off tolerate prefer require" -- "$cur"); return ;;
         --ca-file) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
         --output|-o) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
         --comment) return ;;
@@ -83,18 +84,18 @@ _peerlink() {
     esac
     if [[ $cur == -* ]]; then
         case $command in
-            get) flags="--dir --select --list --server --group --peer --tracker --announce-all --port --bind --proxy --max-peers --max-connections --up-limit --down-limit --torrent-up-limit --torrent-down-limit --no-lan-limit --memory --sequential --recheck --seed --seed-ratio --seed-time --prealloc --min-free --timeout --on-done --no-dht --dht-bootstrap --dht-read-only --dht-up-limit --dht-per-source --no-lsd --ca-file --no-port-map --no-pex --json --quiet --verbose --config --state-dir --help" ;;
-            seed) flags="--dir --output --server --group --publish --description --password --peer --tracker --announce-all --port --bind --proxy --max-peers --max-connections --up-limit --down-limit --torrent-up-limit --torrent-down-limit --no-lan-limit --memory --recheck --seed-ratio --seed-time --no-dht --dht-bootstrap --dht-read-only --dht-up-limit --dht-per-source --no-lsd --ca-file --no-port-map --no-pex --json --quiet --verbose --config --state-dir --help" ;;
+            get) flags="--dir --select --list --server --group --peer --tracker --announce-all --port --bind --proxy --max-peers --max-connections --up-limit --down-limit --torrent-up-limit --torrent-down-limit --no-lan-limit --memory --sequential --recheck --seed --seed-ratio --seed-time --prealloc --min-free --timeout --on-done --no-dht --dht-bootstrap --dht-read-only --dht-up-limit --dht-per-source --no-lsd --ca-file --no-port-map --encryption --no-pex --json --quiet --verbose --config --state-dir --help" ;;
+            seed) flags="--dir --output --server --group --publish --description --password --peer --tracker --announce-all --port --bind --proxy --max-peers --max-connections --up-limit --down-limit --torrent-up-limit --torrent-down-limit --no-lan-limit --memory --recheck --seed-ratio --seed-time --no-dht --dht-bootstrap --dht-read-only --dht-up-limit --dht-per-source --no-lsd --ca-file --no-port-map --encryption --no-pex --json --quiet --verbose --config --state-dir --help" ;;
             create) flags="--output --force --tracker --server --private --comment --source --piece-length --web-seed --exclude --no-date --json --quiet --verbose --config --help" ;;
-            show) flags="--ca-file --fetch --timeout --peer --tracker --port --bind --proxy --no-dht --dht-bootstrap --no-lsd --no-pex --state-dir --json --verbose --config --help" ;;
+            show) flags="--ca-file --fetch --timeout --peer --tracker --port --bind --proxy --no-dht --dht-bootstrap --no-lsd --encryption --no-pex --state-dir --json --verbose --config --help" ;;
             verify) flags="--ca-file --dir --json --quiet --verbose --config --help" ;;
             magnet) flags="--ca-file --json --verbose --config --help" ;;
             serve) flags="--bind --max-per-address --publish-by --password --oper --index-max --index-size --announce-interval --max-peers --memory --allow --deny --keys --flood --network --motd --no-history --history-size --history-age --real-ip-header --json --quiet --verbose --config --state-dir --help" ;;
-            chat) flags="--server --group --nick --key --passphrase-file --password --backlog --send --timeout --dir --port --bind --proxy --max-peers --up-limit --down-limit --memory --no-dht --dht-bootstrap --no-lsd --ca-file --no-port-map --no-pex --json --verbose --config --state-dir --help" ;;
+            chat) flags="--server --group --nick --key --passphrase-file --password --backlog --send --timeout --dir --port --bind --proxy --max-peers --up-limit --down-limit --memory --no-dht --dht-bootstrap --no-lsd --ca-file --no-port-map --encryption --no-pex --json --verbose --config --state-dir --help" ;;
             index) flags="--server --json --verbose --config --help" ;;
             publish) flags="--ca-file --server --description --password --oper --json --quiet --verbose --config --state-dir --help" ;;
             unpublish) flags="--server --oper --json --quiet --verbose --config --state-dir --help" ;;
-            daemon) flags="--rpc --rpc-user --rpc-password --rpc-host --open --dir --server --group --max-downloads --max-seeds --paused --incomplete-dir --watch-dir --on-add --on-done --on-error --min-free --blocklist --announce-all --port --bind --proxy --max-peers --max-connections --up-limit --down-limit --no-lan-limit --memory --seed-ratio --seed-time --prealloc --no-dht --dht-bootstrap --dht-read-only --dht-up-limit --dht-per-source --no-lsd --ca-file --no-port-map --no-pex --json --quiet --verbose --config --state-dir --help" ;;
+            daemon) flags="--rpc --rpc-user --rpc-password --rpc-host --open --dir --server --group --max-downloads --max-seeds --paused --incomplete-dir --watch-dir --on-add --on-done --on-error --min-free --blocklist --announce-all --port --bind --proxy --max-peers --max-connections --up-limit --down-limit --no-lan-limit --memory --seed-ratio --seed-time --prealloc --no-dht --dht-bootstrap --dht-read-only --dht-up-limit --dht-per-source --no-lsd --ca-file --no-port-map --encryption --no-pex --json --quiet --verbose --config --state-dir --help" ;;
             add) flags="--ca-file --dir --paused --label --tracker --server --publish --description --password --rpc --rpc-user --rpc-password --json --quiet --verbose --config --state-dir --help" ;;
             list) flags="--rpc --rpc-user --rpc-password --json --quiet --verbose --config --help" ;;
             status) flags="--rpc --rpc-user --rpc-password --json --quiet --verbose --config --help" ;;

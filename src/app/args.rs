@@ -133,6 +133,8 @@ command! {
     #[argh(option)] ca_file: Option<String>,
     /// do not ask the gateway to open the port
     #[argh(switch)] no_port_map: bool,
+    /// connections with peers: off (plain), tolerate (plain first), prefer (encrypted first), require (default: off)
+    #[argh(option)] encryption: Option<String>,
     /// neither tell peers of each other nor listen to what they tell
     #[argh(switch)] no_pex: bool,
     /// one JSON object per line on standard output
@@ -215,6 +217,8 @@ command! {
     #[argh(option)] ca_file: Option<String>,
     /// do not ask the gateway to open the port
     #[argh(switch)] no_port_map: bool,
+    /// connections with peers: off (plain), tolerate (plain first), prefer (encrypted first), require (default: off)
+    #[argh(option)] encryption: Option<String>,
     /// neither tell peers of each other nor listen to what they tell
     #[argh(switch)] no_pex: bool,
     /// one JSON object per line on standard output
@@ -291,6 +295,8 @@ command! {
     #[argh(option)] dht_bootstrap: Vec<String>,
     /// neither name torrents on the local network nor listen to who does
     #[argh(switch)] no_lsd: bool,
+    /// connections with peers: off (plain), tolerate (plain first), prefer (encrypted first), require (default: off)
+    #[argh(option)] encryption: Option<String>,
     /// neither tell peers of each other nor listen to what they tell
     #[argh(switch)] no_pex: bool,
     /// folder for what is remembered between runs (default: peerlink in $XDG_STATE_HOME)

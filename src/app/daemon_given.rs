@@ -2,7 +2,7 @@
 
 use super::exit::Failure;
 use super::settings::{Origin, Settings};
-use super::{portmap, values};
+use super::{portmap, run, values};
 use crate::remote::Session;
 use crate::wire::json::{Number, Value};
 
@@ -54,6 +54,10 @@ pub fn given(settings: &Settings) -> Result<Vec<(&'static str, Value)>, Failure>
             given.push((switch, Value::Bool(max > 0)));
             given.push((name, count(max)));
         }
+    }
+    if is_said("encryption") {
+        let word = Session::encryption_word(run::encryption(settings));
+        given.push(("encryption", Value::String(word.into())));
     }
     if is_said("paused") {
         given.push(("start-added-torrents", Value::Bool(!settings.switch("paused"))));

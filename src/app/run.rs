@@ -21,6 +21,7 @@ use super::sought::Sought;
 use super::space::MinFree;
 use super::way_out;
 use crate::base::address::Reach;
+use crate::base::encryption::Encryption;
 use crate::base::{InfoHash, PeerId, Span, TorrentId, limits};
 use crate::io::console::{Console, Stream};
 use crate::io::reactor::{Ended, Handle, Next, Options, Reactor};
@@ -196,6 +197,7 @@ pub(super) fn options(settings: &Settings, state_dir: PathBuf, torrent_count: us
     options.up_limit = settings.size("up-limit").unwrap_or(0);
     options.down_limit = settings.size("down-limit").unwrap_or(0);
     options.seed = seed;
+    options.encryption = encryption(settings);
     options.lsd = ways(settings).lsd;
     Ok(options)
 }
@@ -270,6 +272,11 @@ pub fn add(torrent: TorrentId, item: Item, settings: &Settings) -> AddTorrent {
 /// The ways to peers that the settings allow.
 pub fn ways(settings: &Settings) -> Ways {
     Ways { pex: !settings.switch("no-pex"), lsd: !settings.switch("no-lsd") && !way_out::has_proxy(settings) }
+}
+
+/// How peers are spoken to.
+pub fn encryption(settings: &Settings) -> Encryption {
+    settings.text("encryption").and_then(Encryption::from_word).unwrap_or_default()
 }
 
 /// Hands the torrents over while the loop runs, a few at a time.

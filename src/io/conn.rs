@@ -1,5 +1,7 @@
 //! One TCP connection: its socket, its readiness bits and what waits to be sent.
 
+pub mod cipher;
+
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Write};
 use std::sync::Arc;
@@ -7,6 +9,7 @@ use std::sync::Arc;
 use mio::net::TcpStream;
 use socket2::SockRef;
 
+use self::cipher::Cipher;
 use super::tls::Tls;
 use crate::base::{ConnId, limits};
 use crate::machine::{Outgoing, Run};
@@ -61,6 +64,8 @@ pub struct Conn {
     pub tls: Option<Box<Tls>>,
     /// What a proxy still has to say before its machine hears of it.
     pub socks: Option<Box<Handshake>>,
+    /// MSE over the socket, for peers.
+    pub cipher: Cipher,
     pub queue: SendQueue,
 }
 
@@ -86,6 +91,7 @@ impl Conn {
             quick_acks: if dialling { QUICK_ACKS } else { 0 },
             tls: None,
             socks: None,
+            cipher: Cipher::Plain,
             queue: SendQueue::default(),
         }
     }
@@ -98,16 +104,17 @@ impl Conn {
     }
 
     /// Queues what the machine says.
-    pub fn say(&mut self, bytes: Vec<u8>) {
+    pub fn say(&mut self, mut bytes: Vec<u8>) {
         match &mut self.tls {
             Some(tls) => self.queue.push(tls.seal(&bytes)),
-            None => self.queue.push(bytes),
+            None if self.cipher.seal(&mut bytes) => self.queue.push(bytes),
+            None => {}
         }
     }
 
     /// Whether a turn could move something.
     pub fn is_ready(&self) -> bool {
-        let can_read = self.readable && !self.braked && !self.paused;
+        let can_read = self.readable && !self.braked && !self.paused && !self.cipher.waits();
         let can_write = self.writable && !self.queue.is_empty();
         if self.dialling { self.writable || self.readable } else { can_read || can_write }
     }
@@ -120,6 +127,30 @@ impl Conn {
             // Without it all takes a little longer.
             let _ = SockRef::from(&self.stream).set_tcp_quickack(true);
         }
+    }
+
+    /// Queues what other connections are sent too.
+    pub fn push_shared(&mut self, bytes: &Arc<[u8]>) {
+        if self.cipher.seals() {
+            self.say(bytes.to_vec());
+        } else {
+            self.queue.push_shared(bytes);
+        }
+    }
+
+    /// Queues blocks of one run.
+    pub fn push_blocks(&mut self, mut run: Run, mut blocks: Vec<Outgoing>, runs: &mut Vec<Vec<u8>>) {
+        if self.cipher.seal_blocks(&mut run, &mut blocks) {
+            self.queue.push_blocks(run, blocks, runs);
+        } else {
+            log::error!("{:?}: blocks for somebody who has not said a word", self.id);
+            recycle(run, runs);
+        }
+    }
+
+    /// More waits than a peer that reads would leave.
+    pub fn overflows(&self) -> bool {
+        self.queue.overflows() || self.cipher.overflows()
     }
 
     /// One `writev` of what waits.

@@ -35,6 +35,7 @@ pub mod reactor;
 mod relocate;
 mod reserve;
 pub mod resident;
+pub mod secrecy;
 pub mod server_call;
 mod sha1_pair;
 pub mod shelf;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::way_out::WayOut;
 use super::{descriptors, web};
+use crate::base::encryption::Encryption;
 use crate::base::limits;
 
 /// A write per pool buffer, a read per upload credit, and some for the rest.
@@ -34,6 +35,8 @@ pub struct Options {
     /// Bytes per second of payload over all torrents; 0: no limit.
     pub up_limit: u64,
     pub down_limit: u64,
+    /// How peers are spoken to; [`Encryption::Off`] where none are.
+    pub encryption: Encryption,
     /// Take part in local discovery.
     pub lsd: bool,
     /// Resume state and locks; made when needed.
@@ -70,6 +73,7 @@ impl Options {
             upload_credits: 256,
             up_limit: 0,
             down_limit: 0,
+            encryption: Encryption::Off,
             lsd: false,
             state_dir,
             hashers: 1,

@@ -48,9 +48,10 @@ impl Reactor {
         match command {
             Command::Connect { conn, to } => self.dial(conn, to),
             Command::ConnectWeb { conn, to, name } => self.dial_web(conn, to, name),
+            Command::Encrypt { conn, info_hash } => self.encrypt(conn, info_hash),
             Command::Send { conn, bytes } => self.enqueue(conn, |c| c.say(bytes)),
             Command::SendTold { conn, bytes } => self.enqueue(conn, |c| {
-                c.queue.push(bytes);
+                c.say(bytes);
                 c.tells = true;
             }),
             Command::Read { conn, on } => {
@@ -62,12 +63,12 @@ impl Reactor {
             Command::Answer { conn, .. } => log::error!("{conn:?}: an answer that nobody brought on its way"),
             Command::SendMany { conns, bytes } => {
                 for conn in conns {
-                    self.enqueue(conn, |c| c.queue.push_shared(&bytes));
+                    self.enqueue(conn, |c| c.push_shared(&bytes));
                 }
             }
             Command::SendBlocks { conn, run, blocks } => match self.by_id.get(&conn) {
                 Some(&key) if !self.conns[key].mute => {
-                    self.conns[key].queue.push_blocks(run, blocks, &mut self.runs);
+                    self.conns[key].push_blocks(run, blocks, &mut self.runs);
                     self.soil(key);
                 }
                 _ => recycle(run, &mut self.runs),
@@ -95,7 +96,7 @@ impl Reactor {
             return;
         }
         push(conn);
-        if conn.queue.overflows() {
+        if conn.overflows() {
             self.drop_conn(key);
             self.inputs.push_back(Queued::Closed(id, Closed::Overflow));
             return;

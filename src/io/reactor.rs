@@ -23,6 +23,7 @@ use super::mailbox::{Bell, Letter, Mailbox, mailbox};
 use super::options::MAIL_SLOTS;
 pub use super::options::Options;
 use super::resident::Resident;
+use super::secrecy::Allowance;
 use super::tls::Trust;
 use super::way_out::WayOut;
 use super::workers::Workers;
@@ -163,6 +164,9 @@ pub struct Reactor {
     pub(super) resident: Resident,
     /// Whom to believe of web servers.
     pub(super) trust: Trust,
+    /// Callers whose key came, in order, and the time that handshakes with them may take.
+    pub(super) waiting_for_secrets: VecDeque<ConnId>,
+    pub(super) allowance: Allowance,
     mailbox: Mailbox,
     notes: Receiver<Note>,
     handle: Handle,
@@ -209,6 +213,7 @@ impl Reactor {
             Outbox::new(options.seed, options.pool_blocks, options.download_credits, options.upload_credits);
         out.up_limit = SharedLimit::new(options.up_limit);
         out.down_limit = SharedLimit::new(options.down_limit);
+        out.encryption = options.encryption;
         Ok(Reactor {
             poll,
             clock: Clock::new(),
@@ -234,6 +239,8 @@ impl Reactor {
             workers,
             resident: Resident::default(),
             trust,
+            waiting_for_secrets: VecDeque::new(),
+            allowance: Allowance::default(),
             mailbox,
             notes,
             handle: Handle { notes: notes_in, stop: Arc::default(), is_over: Arc::default(), bell },
@@ -284,6 +291,7 @@ impl Reactor {
             self.take_notes(&mut stage);
             self.take_mail(&mut stage);
             self.conn_turns(&mut stage);
+            self.make_secrets(&mut stage);
             self.door_turns(&mut stage);
             let now = self.clock.now();
             if stage.machine.next_deadline().is_some_and(|due| due <= now) {
@@ -329,7 +337,8 @@ impl Reactor {
         let accept = self.accept_after.filter(|_| self.tcp_ready.contains(&true));
         let stop = self.stop_said.map(|at| at + limits::STOP_TIMEOUT + STOP_GRACE);
         let busy = (self.workers.is_busy() || !self.braked.is_empty()).then(|| now + PATIENCE);
-        let due = [deadline, accept, stop, busy].into_iter().flatten().min()?;
+        let secret = self.allowance.next().filter(|_| !self.waiting_for_secrets.is_empty());
+        let due = [deadline, accept, stop, busy, secret].into_iter().flatten().min()?;
         Some(due.since(now))
     }
 

@@ -8,6 +8,7 @@ use mio::Interest;
 use mio::event::Event;
 
 use super::conn::Conn;
+use super::conn::cipher::Cipher;
 use super::datagrams::SLOTS;
 use super::reactor::{CONTROL_CONNS, Queued, Reactor, Stage, TCP, UDP, WAKER};
 use crate::base::{ConnId, Span, limits};
@@ -93,9 +94,12 @@ impl Reactor {
 
     /// The other side is there, and nobody between.
     pub(super) fn connected(&mut self, stage: &mut Stage<'_>, key: usize, id: ConnId) {
-        match self.conns.get(key).is_some_and(|conn| conn.tls.is_some()) {
-            true => self.begin_tls(key),
-            false => self.feed(stage, Input::Connected { conn: id }),
+        if self.conns.get(key).is_some_and(|conn| conn.tls.is_some()) {
+            return self.begin_tls(key);
+        }
+        self.begin_encryption(stage, id);
+        if self.by_id.contains_key(&id) {
+            self.feed(stage, Input::Connected { conn: id });
         }
     }
 
@@ -141,7 +145,7 @@ impl Reactor {
     /// One read of at most what the machine wants.
     fn read_turn(&mut self, stage: &mut Stage<'_>, key: usize) {
         let Some(conn) = self.conns.get_mut(key) else { return };
-        if !conn.readable || conn.braked || conn.paused || conn.dialling {
+        if !conn.readable || conn.braked || conn.paused || conn.dialling || conn.cipher.waits() {
             return;
         }
         if conn.socks.is_some() {
@@ -157,6 +161,7 @@ impl Reactor {
             self.braked.push(key);
             return;
         }
+        let appetite = conn.cipher.appetite(appetite);
         match conn.stream.read(&mut self.scratch[..appetite]) {
             Ok(0) => {
                 let reason = if conn.mute { Closed::Error } else { Closed::ByPeer };
@@ -166,6 +171,9 @@ impl Reactor {
                 // Fewer than asked: drained, unless the end still has to be read.
                 conn.readable = len == appetite || conn.hung_up;
                 conn.acknowledge();
+                if !conn.cipher.open(&mut self.scratch[..len]) {
+                    return self.shake_hands_of_scratch(stage, id, len);
+                }
                 stage.machine.handle(
                     self.clock.now(),
                     Input::Received { conn: id, bytes: &self.scratch[..len] },
@@ -244,7 +252,11 @@ impl Reactor {
             Ok((stream, remote)) => {
                 self.accept_backoff = Span::ZERO;
                 let id = self.out.new_conn();
-                self.welcome(stage, Conn::new(id, stream, false), remote, is_control);
+                let mut conn = Conn::new(id, stream, false);
+                if !is_control {
+                    conn.cipher = Cipher::of_caller(self.out.encryption);
+                }
+                self.welcome(stage, conn, remote, is_control);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.tcp_ready[at] = false,
             // The caller gave up before we came: the next one may be fine.

@@ -20,6 +20,8 @@ pub struct PeerRow {
     pub am_interested: bool,
     pub peer_choking: bool,
     pub peer_interested: bool,
+    /// All that is said is encrypted, not the handshake alone.
+    pub is_encrypted: bool,
     /// Who named it; None where nobody did.
     pub source: Option<Source>,
 }

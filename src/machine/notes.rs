@@ -8,6 +8,7 @@ use super::{ChatAsk, ChatNews, DiskError, Mapped, Own};
 use crate::base::access::Access;
 use crate::base::address::Reach;
 use crate::base::blocked::Blocked;
+use crate::base::encryption::Encryption;
 use crate::base::{Bitfield, ConnId, InfoHash, Span, Time, TorrentId};
 use crate::metainfo::Metainfo;
 use crate::wire::json::Value;
@@ -71,6 +72,8 @@ pub enum Note {
     Limit { torrent: Option<TorrentId>, limits: RateLimits },
     /// Remote control to node: so many peers of all torrents together, at most.
     AllowPeers { max: usize },
+    /// Application or remote control to node: how peers are spoken to from now on.
+    Encryption(Encryption),
     /// Driver to node: so many connections can be open at once.
     Room { conns: usize },
     /// Swarm to node to DHT: peers of this torrent are wanted, and with `announce` we are one of them. The node lets

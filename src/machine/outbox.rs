@@ -2,6 +2,7 @@
 
 use super::{Command, Datagrams, Job, Note};
 use crate::base::credits::Credits;
+use crate::base::encryption::Encryption;
 use crate::base::hosts::Hosts;
 use crate::base::limits::{METADATA_ROOM, SAID_ROOM, WEB_CONNS_PER_HOST};
 use crate::base::room::Room;
@@ -28,6 +29,8 @@ pub struct Outbox {
     pub said_room: Room,
     /// Connections to web seeds, of all torrents.
     pub web_hosts: Hosts,
+    /// How peers are spoken to; the driver heeds it too.
+    pub encryption: Encryption,
     pub rng: fastrand::Rng,
     /// Whom no torrent deals with.
     pub bans: Bans,
@@ -53,6 +56,7 @@ impl Outbox {
             metadata_room: Room::new(METADATA_ROOM),
             said_room: Room::new(SAID_ROOM),
             web_hosts: Hosts::new(WEB_CONNS_PER_HOST),
+            encryption: Encryption::Off,
             rng: fastrand::Rng::with_seed(seed),
             bans: Bans::default(),
             wall_ms: 0,

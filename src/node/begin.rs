@@ -82,7 +82,7 @@ impl Node {
 
     /// Whether neither the torrent nor its number is in use; takes both.
     fn may_begin(&mut self, id: TorrentId, info_hash: InfoHash, out: &mut Outbox) -> bool {
-        if self.by_hash.contains_key(&info_hash) || self.torrents.contains_key(&id) {
+        if self.by_hash.id(info_hash).is_some() || self.torrents.contains_key(&id) {
             let text = format!("{info_hash} is being worked on already");
             let error = DiskError { kind: DiskErrorKind::Locked, text };
             out.tell(Note::Failed { torrent: id, error });

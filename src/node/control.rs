@@ -119,7 +119,7 @@ impl Node {
             let Some(mut work) = self.torrents.remove(&id) else { continue };
             let mut row = work.row(now);
             row.have = work.have().cloned().map(Arc::new);
-            self.by_hash.retain(|_, of| *of != id);
+            self.by_hash.remove(id);
             self.refresh(id);
             self.jobs.retain(|_, of| *of != id);
             out.tell(Note::Gone { row: Box::new(row) });
@@ -133,7 +133,11 @@ fn is_order(command: &Command) -> bool {
     let is_about_one = matches!(note, Note::Add(_) | Note::Seek(_) | Note::Sleep(_) | Note::Rest { .. });
     let is_change = matches!(
         note,
-        Note::Limit { .. } | Note::Prioritize { .. } | Note::UseBlocklist { .. } | Note::AllowPeers { .. }
+        Note::Limit { .. }
+            | Note::Prioritize { .. }
+            | Note::UseBlocklist { .. }
+            | Note::AllowPeers { .. }
+            | Note::Encryption(_)
     );
     is_about_one || is_change || matches!(note, Note::Ask(_) | Note::Remove { .. } | Note::Reannounce { .. })
 }

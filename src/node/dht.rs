@@ -22,7 +22,7 @@ impl Node {
 
     /// Whether only trackers and people may name peers of this info hash; also where nothing is known of it.
     pub(super) fn is_private(&self, info_hash: &InfoHash) -> bool {
-        let torrent = self.by_hash.get(info_hash).and_then(|id| self.torrents.get(id));
+        let torrent = self.by_hash.id(*info_hash).and_then(|id| self.torrents.get(&id));
         torrent.is_none_or(Work::is_private)
     }
 
@@ -67,7 +67,7 @@ impl Node {
                 Command::Tell(Note::Meet { info_hash, is_on }) => self.meet(info_hash, is_on, now, out),
                 Command::Tell(Note::Swarming { info_hash, is_seed }) => self.swarming(info_hash, is_seed, now, out),
                 Command::Tell(note @ Note::Peers { info_hash, source, .. }) if self.may_name(source, &info_hash) => {
-                    if let Some(&id) = self.by_hash.get(&info_hash) {
+                    if let Some(id) = self.by_hash.id(info_hash) {
                         self.hand(id, now, Input::Note(note), out);
                     }
                 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use crate::base::address::unmapped;
+use crate::base::encryption::Crypto;
 use crate::base::limits::{HANDSHAKE_TIMEOUT, LOBBY_MAX};
 use crate::base::{ConnId, InfoHash, Span, Time};
 use crate::wire::handshake::{self, Gather};
@@ -19,6 +20,7 @@ struct Waiting {
     since: Time,
     /// It sent at least a byte.
     has_spoken: bool,
+    crypto: Option<Crypto>,
     gather: Gather,
 }
 
@@ -27,6 +29,8 @@ struct Waiting {
 pub struct Guest {
     pub remote: SocketAddr,
     pub info_hash: InfoHash,
+    /// What both sides agreed on, if anything.
+    pub crypto: Option<Crypto>,
     /// The handshake as it came.
     pub bytes: [u8; handshake::LEN],
 }
@@ -57,7 +61,8 @@ impl Lobby {
     /// A newcomer. Gives who is shown out for it when the lobby is full.
     pub fn enter(&mut self, conn: ConnId, remote: SocketAddr, now: Time) -> Option<ConnId> {
         let out = if self.waiting.len() < self.max { None } else { self.show_out(now) };
-        self.waiting.insert(conn, Waiting { remote, since: now, has_spoken: false, gather: Gather::default() });
+        let (has_spoken, crypto, gather) = (false, None, Gather::default());
+        self.waiting.insert(conn, Waiting { remote, since: now, has_spoken, crypto, gather });
         out
     }
 
@@ -98,9 +103,19 @@ impl Lobby {
         let Some(theirs) = waiting.gather.feed(bytes)? else {
             return Ok(None);
         };
-        let remote = waiting.remote;
+        let (remote, crypto) = (waiting.remote, waiting.crypto);
         self.waiting.remove(&conn);
-        Ok(Some(Guest { remote, info_hash: theirs.info_hash, bytes: theirs.to_bytes() }))
+        Ok(Some(Guest { remote, info_hash: theirs.info_hash, crypto, bytes: theirs.to_bytes() }))
+    }
+
+    /// It said something, of which nobody knows yet what it is.
+    pub fn spoke(&mut self, conn: ConnId) {
+        self.waiting.get_mut(&conn).into_iter().for_each(|waiting| waiting.has_spoken = true);
+    }
+
+    /// Both sides agreed on encryption.
+    pub fn encrypted(&mut self, conn: ConnId, crypto: Crypto) {
+        self.waiting.get_mut(&conn).into_iter().for_each(|waiting| waiting.crypto = Some(crypto));
     }
 
     pub fn remove(&mut self, conn: ConnId) {

@@ -4,6 +4,8 @@
 pub mod bans;
 mod begin;
 mod blocklist;
+mod by_hash;
+mod callers;
 mod control;
 mod datagrams;
 mod deal;
@@ -26,10 +28,10 @@ mod sites;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 
 use self::bans::BanKeeper;
 use self::blocklist::Blocklist;
+use self::by_hash::ByHash;
 pub use self::front::FrontOptions;
 use self::greetings::Greetings;
 use self::lobby::Lobby;
@@ -62,7 +64,7 @@ enum Owner {
 pub struct Node {
     us: Us,
     torrents: BTreeMap<TorrentId, Work>,
-    by_hash: BTreeMap<InfoHash, TorrentId>,
+    by_hash: ByHash,
     owners: BTreeMap<ConnId, Owner>,
     lobby: Lobby,
     places: Places,
@@ -103,7 +105,7 @@ impl Node {
         Node {
             us: Us { peer_id, port: 0, key, has_dht: false, has_server: false, has_proxy: false },
             torrents: BTreeMap::new(),
-            by_hash: BTreeMap::new(),
+            by_hash: ByHash::default(),
             owners: BTreeMap::new(),
             lobby: Lobby::default(),
             places: Places::default(),
@@ -153,46 +155,6 @@ impl Node {
             Some(Owner::Groups) => self.hand_groups(now, Input::Received { conn, bytes }, out),
             None => out.close(conn),
         }
-    }
-
-    fn enter_lobby(&mut self, conn: ConnId, remote: SocketAddr, now: Time, out: &mut Outbox) {
-        self.places.called(now);
-        self.owners.insert(conn, Owner::Lobby);
-        if let Some(shown_out) = self.lobby.enter(conn, remote, now) {
-            self.turn_away(shown_out, out);
-        }
-    }
-
-    /// A stranger's first bytes: as soon as they name one of our torrents they are that swarm's.
-    fn received_in_lobby(&mut self, conn: ConnId, mut bytes: &[u8], now: Time, out: &mut Outbox) {
-        match self.lobby.feed(conn, &mut bytes) {
-            Ok(None) => {}
-            Ok(Some(guest)) => {
-                let Some(&id) = self.by_hash.get(&guest.info_hash) else {
-                    log::debug!("{} asks for {}, which is not here", guest.remote, guest.info_hash);
-                    return self.turn_away(conn, out);
-                };
-                if !self.come_in(conn, id, now, out) {
-                    return self.turn_away(conn, out);
-                }
-                self.hand(id, now, Input::Accepted { conn, remote: guest.remote }, out);
-                self.hand_if_kept(id, conn, &guest.bytes, now, out);
-                self.hand_if_kept(id, conn, bytes, now, out);
-            }
-            Err(_) => self.turn_away(conn, out),
-        }
-    }
-
-    fn hand_if_kept(&mut self, id: TorrentId, conn: ConnId, bytes: &[u8], now: Time, out: &mut Outbox) {
-        if self.owners.contains_key(&conn) && !bytes.is_empty() {
-            self.hand(id, now, Input::Received { conn, bytes }, out);
-        }
-    }
-
-    fn turn_away(&mut self, conn: ConnId, out: &mut Outbox) {
-        self.lobby.remove(conn);
-        self.owners.remove(&conn);
-        out.close(conn);
     }
 
     fn completed(&mut self, completion: Completion, now: Time, out: &mut Outbox) {
@@ -336,6 +298,8 @@ impl Machine for Node {
                 Some(Owner::Groups) => self.member_closed(input, conn, now, out),
                 None => {}
             },
+            Input::Spoke { conn } => self.lobby.spoke(conn),
+            Input::Encrypted { conn, crypto } => self.encrypted(conn, crypto, now, out),
             Input::Piled { conn, .. } => {
                 if self.owners.get(&conn) == Some(&Owner::Groups) {
                     self.hand_groups(now, input, out);
@@ -398,6 +362,10 @@ impl Machine for Node {
         swarm.map_or(READ_LEN, |swarm| swarm.appetite(conn, pool))
     }
 
+    fn torrent_named(&self, name: &[u8; 20]) -> Option<InfoHash> {
+        self.by_hash.named(name)
+    }
+
     fn check(&self) {
         for swarm in self.torrents.values() {
             swarm.check();
@@ -406,6 +374,7 @@ impl Machine for Node {
             assert!(self.deadlines.contains(&(*due, *id)), "a deadline is missing in the heap");
         }
         assert_eq!(self.deadlines.len(), self.deadline_of.len(), "a stale deadline is in the heap");
+        self.by_hash.check();
         self.lobby.check();
         self.places.check();
         self.dht.iter().for_each(Dht::check);

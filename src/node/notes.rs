@@ -16,6 +16,7 @@ impl Node {
                     swarm.take_turn(now, out);
                 });
             }
+            Note::Encryption(encryption) => out.encryption = encryption,
             Note::Limit { torrent: None, limits } => {
                 out.up_limit.set_rate(limits.up_per_s, now);
                 out.down_limit.set_rate(limits.down_per_s, now);

@@ -81,7 +81,7 @@ pub fn peers(facts: &Facts<'_>, to: &mut String) {
         object.text("clientName", &client::name(&peer.peer_id));
         object.text("flagStr", &flags(peer));
         object.plain("isDownloadingFrom", peer.am_interested && !peer.peer_choking);
-        object.plain("isEncrypted", false);
+        object.plain("isEncrypted", peer.is_encrypted);
         object.plain("isIncoming", peer.is_inbound);
         object.plain("isUTP", false);
         object.plain("isUploadingTo", peer.peer_interested && !peer.am_choking);
@@ -109,6 +109,9 @@ fn flags(peer: &PeerRow) -> String {
         (true, true) => flags.push('u'),
         (false, false) => flags.push('?'),
         (false, true) => {}
+    }
+    if peer.is_encrypted {
+        flags.push('E');
     }
     match peer.source {
         Some(Source::Dht) => flags.push('H'),

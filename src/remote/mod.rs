@@ -47,6 +47,7 @@ pub use self::options::Options;
 pub use self::record::RECORD_LEN;
 pub use self::session::Session;
 use self::torrent::Torrent;
+use crate::base::encryption::Encryption;
 use crate::base::{InfoHash, JobId, Span, Time};
 use crate::machine::{Command, Completion, Note, Outbox};
 use crate::wire::http::{Head, Reply, Request};
@@ -150,6 +151,7 @@ pub struct Remote {
     /// Ranges of the blocklist, and those who wait for it to be read.
     blocked_count: usize,
     blocklist_waits: Vec<Back>,
+    told_encryption: Option<Encryption>,
     port: u16,
     /// At the gateway, for everybody.
     is_port_open: bool,
@@ -190,6 +192,7 @@ impl Remote {
             told_peers_max: None,
             blocked_count: 0,
             blocklist_waits: Vec::new(),
+            told_encryption: None,
             port: 0,
             is_port_open: false,
             next_tick: None,

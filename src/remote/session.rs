@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::base::encryption::Encryption;
 use crate::wire::json::{self, Object, Value, Writer};
 
 /// What a setting may be.
@@ -39,7 +40,7 @@ const TABLE: &[(&str, Kind)] = &[
     ("download-dir", Kind::Folder),
     ("download-queue-enabled", Kind::Switch(true)),
     ("download-queue-size", Kind::Count { default: 5, max: 100_000 }),
-    ("encryption", Kind::Word(&["tolerated", "preferred", "required"])),
+    ("encryption", Kind::Word(&ENCRYPTION)),
     ("idle-seeding-limit", Kind::Count { default: 30, max: 10_000_000 }),
     ("idle-seeding-limit-enabled", Kind::Switch(false)),
     ("incomplete-dir", Kind::Folder),
@@ -66,6 +67,10 @@ const TABLE: &[(&str, Kind)] = &[
     ("trash-original-torrent-files", Kind::Fixed(false)),
     ("utp-enabled", Kind::Fixed(false)),
 ];
+
+/// How peers are spoken to, as clients of the remote control call it; the first is the default, and the last they do
+/// not know.
+const ENCRYPTION: [&str; 4] = ["off", "tolerated", "preferred", "required"];
 
 /// Thousands of bytes per second: 1 TB/s, far from overflow in bytes.
 const KB_MAX: i64 = 1_000_000_000;
@@ -170,6 +175,26 @@ impl Session {
     /// A folder of the table.
     pub fn folder(&self, name: &str) -> PathBuf {
         PathBuf::from(self.text(name))
+    }
+
+    /// How peers are spoken to.
+    pub fn encryption(&self) -> Encryption {
+        match self.text("encryption").as_str() {
+            "tolerated" => Encryption::Tolerate,
+            "preferred" => Encryption::Prefer,
+            "required" => Encryption::Require,
+            _ => Encryption::Off,
+        }
+    }
+
+    /// The word for it.
+    pub fn encryption_word(encryption: Encryption) -> &'static str {
+        match encryption {
+            Encryption::Off => "off",
+            Encryption::Tolerate => "tolerated",
+            Encryption::Prefer => "preferred",
+            Encryption::Require => "required",
+        }
     }
 
     /// Bytes per second up and down that hold now; 0: any number. `is_slow`: the alternative ones.

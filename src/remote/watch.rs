@@ -230,8 +230,12 @@ impl Remote {
         self.tell_limits(now, out);
     }
 
-    /// Tells the loop which limits hold for all torrents together, if that has changed.
+    /// Tells the loop which limits hold for all torrents together and how peers are spoken to, if that has changed.
     pub(super) fn tell_limits(&mut self, _now: Time, out: &mut Outbox) {
+        let encryption = self.session.encryption();
+        if self.told_encryption.replace(encryption) != Some(encryption) {
+            out.tell(Note::Encryption(encryption));
+        }
         let limits = self.session.limits(self.session.switch("alt-speed-enabled"));
         if self.told_limits.replace(limits) != Some(limits) {
             let limits = RateLimits { up_per_s: limits.0, down_per_s: limits.1, ..RateLimits::default() };

@@ -7,6 +7,7 @@ use super::announcer::{Announcer, Facts, News};
 use super::known::{Known, Source};
 use super::seek::Seek;
 use crate::base::address::{Reach, may_dial};
+use crate::base::encryption::Encryption;
 use crate::base::{InfoHash, JobId, Span, Time, TorrentId};
 use crate::machine::{Closed, Fetched, Job, Level, Note, Outbox};
 
@@ -136,12 +137,32 @@ impl Contacts {
 
     /// A connection is lost that was `dialled`; `greeted`: when handshakes were exchanged. Before [`Known::ended`], for
     /// what the other side is not to blame for.
-    pub fn lost(&mut self, now: Time, dialled: Option<SocketAddr>, reason: Closed, greeted: Option<Time>) {
+    pub fn lost(
+        &mut self,
+        now: Time,
+        dialled: Option<SocketAddr>,
+        reason: Closed,
+        greeted: Option<Time>,
+        encryption: Encryption,
+    ) {
         let is_brief = greeted.is_none_or(|greeted| now.since(greeted) < BRIEF);
         match (dialled, reason) {
             (Some(address), Closed::NoDescriptor) => self.known.put_back(now, address),
+            (Some(address), Closed::ByPeer | Closed::Error) if greeted.is_none() && encryption.has_second() => {
+                self.known.not_understood(now, address);
+                // Neither is: there may be other reasons, that pass.
+                self.known.shut_out(now, address);
+            }
             (Some(address), Closed::ByPeer | Closed::Error) if is_brief => self.known.shut_out(now, address),
             _ => {}
+        }
+    }
+
+    /// Who was `dialled` took the call and said nothing in time: perhaps it waits for something else. Before
+    /// [`Known::ended`].
+    pub fn not_answered(&mut self, now: Time, dialled: Option<SocketAddr>, encryption: Encryption) {
+        if let Some(address) = dialled.filter(|_| encryption.has_second()) {
+            self.known.not_understood(now, address);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::Swarm;
 use super::metadata::Seeker;
+use crate::base::encryption::Crypto;
 use crate::base::{Bitfield, Time};
 use crate::machine::{PeerRow, TrackerRow};
 
@@ -21,6 +22,7 @@ impl Swarm {
             am_interested: peer.am_interested,
             peer_choking: peer.peer_choking,
             peer_interested: peer.peer_interested,
+            is_encrypted: peer.crypto == Some(Crypto::Rc4),
             source: peer.dialled.and_then(|address| known.source(address)),
         });
         rows.collect()

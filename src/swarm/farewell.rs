@@ -2,7 +2,7 @@
 
 use super::Swarm;
 use super::known::Session;
-use super::peer::{Fault, Peer};
+use super::peer::{Fault, Peer, Stage};
 use super::torrent::Later;
 use super::web_peer::end_of;
 use crate::base::{ConnId, PeerId, Time};
@@ -60,6 +60,9 @@ impl Swarm {
         log::debug!("{}: {} {fault}", self.torrent.metainfo.name, peer.remote);
         out.close(conn);
         self.web_ended(&peer, end_of(&fault), now, out);
+        if matches!((&peer.stage, &fault), (Stage::Handshaking(_), Fault::Timeout(_))) {
+            self.contacts.not_answered(now, peer.dialled, out.encryption);
+        }
         self.gone(peer, fault.ending(), now, out);
     }
 

@@ -133,7 +133,8 @@ impl Gossip {
 
 fn flags(peer: &Peer) -> u8 {
     let seed = if peer.is_seed() || peer.is_upload_only { flag::SEED } else { 0 };
-    seed | if peer.dialled.is_some() { flag::REACHABLE } else { 0 }
+    let encryption = if peer.prefers_encryption { flag::ENCRYPTION } else { 0 };
+    seed | encryption | if peer.dialled.is_some() { flag::REACHABLE } else { 0 }
 }
 
 impl Swarm {

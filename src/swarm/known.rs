@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use crate::base::encryption::Encryption;
 use crate::base::limits::{DIAL_FAILURES, KNOWN_MAX, REDIAL};
 use crate::base::priority::priority;
 use crate::base::{Span, Time};
@@ -29,6 +30,8 @@ struct Entry {
     due: Option<Time>,
     /// BEP 40: higher is dialled first and forgotten last.
     rank: u32,
+    /// It did not take what we try first, encryption or plain (MSE): the other is next.
+    takes_second: bool,
 }
 
 impl Entry {
@@ -103,7 +106,7 @@ impl Known {
             return false;
         }
         self.counts[source as usize] += 1;
-        self.entries.insert(address, Entry { source, failures: 0, due: None, rank });
+        self.entries.insert(address, Entry { source, failures: 0, due: None, rank, takes_second: false });
         self.wait(now, address);
         true
     }
@@ -234,6 +237,25 @@ impl Known {
         }
     }
 
+    /// Whether it is dialled encrypted.
+    pub fn is_encrypted(&self, address: SocketAddr, encryption: Encryption) -> bool {
+        let takes_second = self.entries.get(&address).is_some_and(|entry| entry.takes_second);
+        encryption != Encryption::Off && encryption.is_first() != (takes_second && encryption.has_second())
+    }
+
+    /// Whoever listens there does not take what we tried first, encryption or plain, or takes neither. The other is
+    /// tried at once; where that was it, the first comes next, in its time.
+    pub fn not_understood(&mut self, now: Time, address: SocketAddr) {
+        if let Some(entry) = self.entries.get_mut(&address)
+            && entry.due.is_none()
+        {
+            entry.takes_second = !entry.takes_second;
+            if entry.takes_second {
+                self.wait(now, address);
+            }
+        }
+    }
+
     /// Never dial this address again: it is ourselves, banned, or of no use.
     pub fn retire(&mut self, address: SocketAddr) {
         if let Some(entry) = self.entries.get_mut(&address)
@@ -298,6 +320,31 @@ mod tests {
             assert_eq!(known.next_due(), Some((now + wait, address(1))));
             now += wait;
         }
+    }
+
+    #[test]
+    fn what_a_peer_does_not_understand_is_not_tried_again_at_once() {
+        use Encryption::{Off, Prefer, Require, Tolerate};
+        let mut known = Known::default();
+        let (at, now) = (address(1), Time(7));
+        known.add(now, at, Source::Tracker);
+        let encrypted = |known: &Known| [Off, Tolerate, Prefer, Require].map(|one| known.is_encrypted(at, one));
+        assert_eq!(encrypted(&known), [false, false, true, true]);
+        known.pop_due(now);
+        known.not_understood(now, at);
+        known.ended(now, at, Session::Bad);
+        assert_eq!((known.next_due(), encrypted(&known)), (Some((now, at)), [false, true, false, true]));
+        // It is remembered after a session of that kind.
+        known.pop_due(now);
+        known.ended(now, at, Session::Useful);
+        assert_eq!(encrypted(&known), [false, true, false, true]);
+        // Neither is understood: a failure like others, and the first is next.
+        let (due, _) = known.next_due().unwrap();
+        known.pop_due(due);
+        known.not_understood(due, at);
+        known.ended(due, at, Session::Bad);
+        assert_eq!((known.next_due(), encrypted(&known)), (Some((due + REDIAL, at)), [false, false, true, true]));
+        assert!(known.is_encrypted(address(2), Prefer), "a stranger");
     }
 
     #[test]

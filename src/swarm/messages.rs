@@ -6,6 +6,7 @@ use super::farewell::welcome;
 use super::peer::{Fault, Has, Peer, Stage};
 use super::talk::price;
 use super::torrent::{Later, Torrent};
+use crate::base::encryption::Encryption;
 use crate::base::limits::WANTED_MAX;
 use crate::base::{Bitfield, PeerId, Piece, Time};
 use crate::machine::{Note, Outbox};
@@ -60,7 +61,7 @@ impl Torrent {
         if peer.dialled.is_none() && !peer.was_greeted {
             bytes.extend_from_slice(&self.handshake(our_id).to_bytes());
         }
-        self.greet(peer, port, &mut bytes);
+        self.greet(peer, port, out.encryption, &mut bytes);
         peer.told_upload_only = self.picker.is_complete();
         if self.has_dht && theirs.has_dht() && port != 0 && !peer.was_greeted {
             Message::Port(port).write(&mut bytes);
@@ -73,7 +74,7 @@ impl Torrent {
     }
 
     /// What we have, then what we can. BEP 6: the pieces are the first message.
-    fn greet(&self, peer: &Peer, port: u16, bytes: &mut Vec<u8>) {
+    fn greet(&self, peer: &Peer, port: u16, encryption: Encryption, bytes: &mut Vec<u8>) {
         let have = self.picker.verified();
         match (peer.has_fast, have.count()) {
             // Its first word of us was that we have nothing.
@@ -84,17 +85,18 @@ impl Torrent {
             _ => Message::Bitfield(have.as_bytes()).write(bytes),
         }
         if peer.has_extensions {
-            self.introduce(port, bytes);
+            self.introduce(port, encryption, bytes);
         }
     }
 
     /// Our handshake of the extension protocol.
-    fn introduce(&self, port: u16, bytes: &mut Vec<u8>) {
+    fn introduce(&self, port: u16, encryption: Encryption, bytes: &mut Vec<u8>) {
         let ours = Ours {
             client: CLIENT,
             port,
             metadata_len: Some(self.metainfo.info.len()),
             has_pex: self.has_pex,
+            prefers_encryption: encryption.is_first(),
             reqq: WANTED_MAX,
             upload_only: self.picker.is_complete(),
         };
@@ -109,7 +111,7 @@ impl Torrent {
         }
         let mut bytes = Vec::new();
         match peer.upload_only_number {
-            0 => self.introduce(port, &mut bytes),
+            0 => self.introduce(port, out.encryption, &mut bytes),
             number => Message::Extended(number, &[1]).write(&mut bytes),
         }
         peer.last_sent = now;
@@ -296,6 +298,7 @@ impl Torrent {
                 peer.upload_only_number = theirs.upload_only_number;
                 peer.is_upload_only = theirs.upload_only;
                 peer.listen_port = theirs.port;
+                peer.prefers_encryption = theirs.prefers_encryption;
                 if let Some(client) = theirs.client {
                     log::debug!("{} is {}", peer.remote, client.escape_debug());
                 }

@@ -59,12 +59,13 @@ impl Swarm {
             self.contacts.keep_private();
         }
         let piece_count = self.torrent.metainfo.geometry.piece_count();
-        for Met { conn, remote, dialled, said, was_greeted, decoder } in handover.met {
+        for Met { conn, remote, dialled, crypto, said, was_greeted, decoder } in handover.met {
             if is_private && was_greeted && !dialled.is_some_and(|address| self.contacts.known.has(address)) {
                 out.close(conn);
                 continue;
             }
             let mut peer = Peer::new(conn, remote, dialled.is_some(), piece_count, now);
+            peer.crypto = crypto;
             peer.stage = Stage::Waiting(Box::new(Waiting { said, decoder, later: Vec::new(), was_greeted }));
             self.peers.insert(conn, peer);
         }

@@ -24,6 +24,7 @@ use super::farewell::Ending;
 use super::known::Session;
 use super::peer::Fault;
 use super::routine::TICK;
+use crate::base::encryption::Crypto;
 use crate::base::limits::READ_LEN;
 use crate::base::{ConnId, InfoHash, Pool, Time, TorrentId};
 use crate::machine::{Activity, Completion, Input, Machine, Note, Outbox, Row, SeekTorrent, Ways};
@@ -70,6 +71,8 @@ pub struct Met {
     pub conn: ConnId,
     pub remote: SocketAddr,
     pub dialled: Option<SocketAddr>,
+    /// What both sides agreed on, if anything.
+    pub crypto: Option<Crypto>,
     /// Its handshake and messages so far.
     pub said: Vec<u8>,
     /// It heard our handshake already, and that we have nothing.
@@ -135,7 +138,7 @@ impl Seeker {
         let Seeker { mut contacts, peers, info_hash, .. } = self;
         let mut met = Vec::new();
         for peer in peers.into_values() {
-            let Peer { conn, remote, dialled, stage, .. } = peer;
+            let Peer { conn, remote, dialled, crypto, stage, .. } = peer;
             let Stage::Open(open) = stage else {
                 out.close(conn);
                 if let Some(address) = dialled {
@@ -147,7 +150,7 @@ impl Seeker {
             out.said_room.give(open.held);
             let Open { handshake, decoder, said, .. } = *open;
             let said = [&handshake.to_bytes()[..], &said].concat();
-            met.push(Met { conn, remote, dialled, said, was_greeted: true, decoder });
+            met.push(Met { conn, remote, dialled, crypto, said, was_greeted: true, decoder });
         }
         Handover { contacts, met }
     }
@@ -293,6 +296,9 @@ impl Seeker {
         if let Some(peer) = self.peers.remove(&conn) {
             log::debug!("{}: {} {fault}", self.info_hash, peer.remote);
             out.close(conn);
+            if matches!((&peer.stage, fault), (Stage::Handshaking(_), Fault::Timeout(_))) {
+                self.contacts.not_answered(now, peer.dialled, out.encryption);
+            }
             self.gone(peer, fault.ending(), now, out);
         }
     }
@@ -343,7 +349,7 @@ impl Machine for Seeker {
                 if let Some(peer) = self.peers.remove(&conn) {
                     log::debug!("{}: {} closed: {reason:?}", self.info_hash, peer.remote);
                     let has_answered = matches!(peer.stage, Stage::Open(_));
-                    self.contacts.lost(now, peer.dialled, reason, has_answered.then_some(peer.since));
+                    self.contacts.lost(now, peer.dialled, reason, has_answered.then_some(peer.since), out.encryption);
                     self.gone(peer, Ending::OfItself, now, out);
                 }
             }
@@ -372,7 +378,11 @@ impl Machine for Seeker {
             Input::Note(Note::Peers { source, reach, peers, .. }) if self.ways.allow(source) => {
                 self.contacts.hear(&peers, source, reach, now);
             }
+            Input::Encrypted { conn, crypto } => {
+                self.peers.get_mut(&conn).into_iter().for_each(|peer| peer.crypto = Some(crypto));
+            }
             Input::Note(_)
+            | Input::Spoke { .. }
             | Input::Completed(_)
             | Input::Sent { .. }
             | Input::Starving

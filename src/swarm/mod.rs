@@ -355,6 +355,9 @@ impl Machine for Swarm {
             Input::Accepted { conn, remote } => self.accept(conn, remote, now, out),
             Input::Connected { conn } => self.connected(conn, now, out),
             Input::Received { conn, bytes } => self.received(conn, bytes, now, out),
+            Input::Encrypted { conn, crypto } => {
+                self.peers.get_mut(&conn).into_iter().for_each(|peer| peer.crypto = Some(crypto));
+            }
             Input::Sent { conn, blocks, bytes, .. } => {
                 if let Some(peer) = self.peers.get_mut(&conn) {
                     self.torrent.on_sent(peer, blocks, bytes, now, out);
@@ -367,7 +370,7 @@ impl Machine for Swarm {
                     log::debug!("{}: {} closed: {reason:?}", self.torrent.metainfo.name, peer.remote);
                     let has_answered = !matches!(peer.stage, Stage::Dialling | Stage::Handshaking(_));
                     self.web_ended(&peer, End::of(reason), now, out);
-                    self.contacts.lost(now, peer.dialled, reason, has_answered.then_some(peer.since));
+                    self.contacts.lost(now, peer.dialled, reason, has_answered.then_some(peer.since), out.encryption);
                     self.gone(peer, Ending::OfItself, now, out);
                 }
             }
@@ -385,6 +388,7 @@ impl Machine for Swarm {
             }
             Input::Note(Note::Banned) => self.cast_out(now, out),
             Input::Note(_)
+            | Input::Spoke { .. }
             | Input::Request { .. }
             | Input::Local { .. }
             | Input::Piled { .. }

@@ -10,6 +10,7 @@ use super::met::Waiting;
 use super::talk::Talk;
 use super::uploads::Up;
 use super::web::{Refusal, Web};
+use crate::base::encryption::Crypto;
 use crate::base::{Bitfield, ConnId, PeerId, Piece, Time};
 use crate::storage::Suspect;
 use crate::wire::decoder::Decoder;
@@ -75,6 +76,10 @@ pub struct Peer {
     /// When the stage began.
     pub since: Time,
     pub peer_id: PeerId,
+    /// What both sides agreed on (MSE), if anything.
+    pub crypto: Option<Crypto>,
+    /// It would rather be dialled encrypted.
+    pub prefers_encryption: bool,
     /// Both sides speak the fast extension (BEP 6).
     pub has_fast: bool,
     pub has_extensions: bool,
@@ -132,6 +137,8 @@ impl Peer {
             stage: if dialled { Stage::Dialling } else { Stage::Handshaking(handshake::Gather::default()) },
             since: now,
             peer_id: PeerId([0; 20]),
+            crypto: None,
+            prefers_encryption: false,
             has_fast: false,
             has_extensions: false,
             was_greeted: false,

@@ -100,6 +100,9 @@ impl Swarm {
             let piece_count = self.torrent.metainfo.geometry.piece_count();
             self.peers.insert(conn, Peer::new(conn, address, true, piece_count, now));
             out.push(Command::Connect { conn, to: address });
+            if self.contacts.known.is_encrypted(address, out.encryption) {
+                out.push(Command::Encrypt { conn, info_hash: self.torrent.metainfo.info_hash });
+            }
             self.next_tick.get_or_insert(now + TICK);
             return;
         }

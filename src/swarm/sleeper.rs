@@ -8,6 +8,7 @@ use super::announcer::{Announcer, Facts};
 use super::contacts::Contacts;
 use super::metadata::{Handover, Met};
 use super::{Swarm, Us};
+use crate::base::encryption::Crypto;
 use crate::base::limits::READ_LEN;
 use crate::base::{ConnId, InfoHash, Pool, Time, TorrentId};
 use crate::machine::{Activity, Completion, Input, Machine, Note, Outbox, Row, Sleep, TrackerRow, Ways};
@@ -26,10 +27,17 @@ pub struct Sleeper {
     len: u64,
     ways: Ways,
     contacts: Contacts,
-    callers: BTreeMap<ConnId, (SocketAddr, Vec<u8>)>,
+    callers: BTreeMap<ConnId, Caller>,
     /// It was told that somebody wants something.
     is_called: bool,
     is_stopped: bool,
+}
+
+/// Somebody who waits, and what it said.
+struct Caller {
+    remote: SocketAddr,
+    crypto: Option<Crypto>,
+    said: Vec<u8>,
 }
 
 impl Sleeper {
@@ -89,10 +97,11 @@ impl Sleeper {
 
     /// It wakes: whom it knows, and who waits.
     pub fn hand_over(self) -> Handover {
-        let met = |(conn, (remote, said)): (ConnId, (SocketAddr, Vec<u8>))| Met {
+        let met = |(conn, Caller { remote, crypto, said })| Met {
             conn,
             remote,
             dialled: None,
+            crypto,
             said,
             decoder: Decoder::new(0),
             was_greeted: false,
@@ -139,7 +148,7 @@ impl Sleeper {
     }
 
     fn received(&mut self, conn: ConnId, bytes: &[u8], out: &mut Outbox) {
-        let Some((_, said)) = self.callers.get_mut(&conn) else { return out.close(conn) };
+        let Some(Caller { said, .. }) = self.callers.get_mut(&conn) else { return out.close(conn) };
         said.extend_from_slice(bytes);
         if said.len() > SAID_LEN {
             self.callers.remove(&conn);
@@ -156,8 +165,11 @@ impl Machine for Sleeper {
                 if self.is_stopped || self.callers.len() >= CALLERS_MAX || is_refused {
                     return out.close(conn);
                 }
-                self.callers.insert(conn, (remote, Vec::new()));
+                self.callers.insert(conn, Caller { remote, crypto: None, said: Vec::new() });
                 self.call(out);
+            }
+            Input::Encrypted { conn, crypto } => {
+                self.callers.get_mut(&conn).into_iter().for_each(|caller| caller.crypto = Some(crypto));
             }
             Input::Received { conn, bytes } => self.received(conn, bytes, out),
             Input::Closed { conn, .. } => _ = self.callers.remove(&conn),

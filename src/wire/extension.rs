@@ -20,6 +20,8 @@ pub struct Ours<'a> {
     pub metadata_len: Option<usize>,
     /// We take part in peer exchange (BEP 11).
     pub has_pex: bool,
+    /// We would rather be dialled encrypted (MSE).
+    pub prefers_encryption: bool,
     /// Requests we hold for this peer at most.
     pub reqq: usize,
     /// We want nothing more.
@@ -30,6 +32,9 @@ impl Ours<'_> {
     /// The body of the extended message.
     pub fn to_bytes(&self) -> Vec<u8> {
         Writer::dict_bytes(|d| {
+            if self.prefers_encryption {
+                d.int("e", 1);
+            }
             d.dict("m", |m| {
                 m.int("upload_only", i64::from(UPLOAD_ONLY));
                 m.int("ut_metadata", i64::from(UT_METADATA));
@@ -62,6 +67,8 @@ pub struct Theirs {
     pub upload_only_number: u8,
     /// They want nothing more (BEP 21).
     pub upload_only: bool,
+    /// They would rather be dialled encrypted.
+    pub prefers_encryption: bool,
     /// Bytes of the info dictionary, where it has it.
     pub metadata_len: Option<u32>,
     /// The TCP port they listen on.
@@ -88,6 +95,7 @@ impl Theirs {
             ut_pex: number("ut_pex"),
             upload_only_number: number("upload_only"),
             upload_only: int("upload_only").is_some_and(|told| told != 0),
+            prefers_encryption: int("e").is_some_and(|told| told != 0),
             metadata_len: int("metadata_size").and_then(|len| u32::try_from(len).ok()).filter(|len| *len > 0),
             port: int("p").and_then(|port| u16::try_from(port).ok()).filter(|port| *port != 0),
             reqq: int("reqq").and_then(|reqq| u32::try_from(reqq).ok()).filter(|reqq| *reqq > 0),
@@ -103,7 +111,15 @@ mod tests {
     #[test]
     fn our_handshake_reads_back() {
         let (client, port, metadata_len) = ("peerlink 0.1.0", 6881, Some(100));
-        let ours = Ours { client, port, metadata_len, has_pex: true, reqq: 500, upload_only: true };
+        let ours = Ours {
+            client,
+            port,
+            metadata_len,
+            has_pex: true,
+            prefers_encryption: true,
+            reqq: 500,
+            upload_only: true,
+        };
         let theirs = Theirs::from_bytes(&ours.to_bytes()).unwrap();
         assert_eq!(
             theirs,
@@ -112,6 +128,7 @@ mod tests {
                 ut_pex: UT_PEX,
                 upload_only_number: UPLOAD_ONLY,
                 upload_only: true,
+                prefers_encryption: true,
                 metadata_len: Some(100),
                 port: Some(6881),
                 reqq: Some(500),

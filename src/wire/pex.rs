@@ -10,6 +10,8 @@ pub const ADDRESSES_MAX: usize = 50;
 
 /// What is told of a peer (`added.f`).
 pub mod flag {
+    /// It would rather be dialled encrypted.
+    pub const ENCRYPTION: u8 = 0x01;
     /// It has everything, or only uploads.
     pub const SEED: u8 = 0x02;
     /// It can be reached: whoever tells it has dialled it.

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use crate::kit::child::Child;
 use crate::kit::payload::Payload;
 use crate::network::Host;
-use crate::others::{Other, Ways};
+use crate::others::{Other, Talk, Ways};
 
 /// Where transmission takes orders, on the loopback of its own host.
 const RPC_PORT: u16 = 9091;
@@ -40,14 +40,19 @@ impl Daemon {
     /// Runs it with these torrents. It checks what is in `dir`, fetches the rest from what the trackers say and from
     /// whoever dials it, and stays. What it remembers is in `work`: started there again, it goes on.
     pub fn start(self, host: &Host, torrents: &[PathBuf], dir: &Path, work: &Path) -> Other {
+        self.start_with(host, torrents, dir, work, Ways::default())
+    }
+
+    /// The same, speaking otherwise.
+    pub fn start_with(self, host: &Host, torrents: &[PathBuf], dir: &Path, work: &Path, ways: Ways<'_>) -> Other {
         for folder in [work, dir] {
             std::fs::create_dir_all(folder).expect("the test's own folder");
         }
         let address = SocketAddr::new(host.ip, host.free_port());
         let mut command = match self {
-            Daemon::Transmission => transmission(address, torrents, dir, work, Ways::default()),
-            Daemon::Qbittorrent => qbittorrent(address, torrents, dir, work),
-            Daemon::Rtorrent => rtorrent(address, torrents, dir, work),
+            Daemon::Transmission => transmission(address, torrents, dir, work, ways),
+            Daemon::Qbittorrent => qbittorrent(address, torrents, dir, work, is_encrypted(ways)),
+            Daemon::Rtorrent => rtorrent(address, torrents, dir, work, is_encrypted(ways)),
         };
         command.env("HOME", work).env_remove("XDG_CONFIG_HOME").env_remove("XDG_DATA_HOME");
         let mut child = Child::start(self.program(), host.enter(command));
@@ -57,7 +62,12 @@ impl Daemon {
 
     /// The same with everything in `dir`, ready to be asked for it.
     pub fn seed(self, host: &Host, torrents: &[PathBuf], dir: &Path, work: &Path) -> Other {
-        let mut other = self.start(host, torrents, dir, work);
+        self.seed_with(host, torrents, dir, work, Ways::default())
+    }
+
+    /// The same, speaking otherwise.
+    pub fn seed_with(self, host: &Host, torrents: &[PathBuf], dir: &Path, work: &Path, ways: Ways<'_>) -> Other {
+        let mut other = self.start_with(host, torrents, dir, work, ways);
         for _ in torrents {
             other.child.expect("check", |line| line.contains(self.says_checked()).then_some(()));
         }
@@ -146,7 +156,7 @@ pub fn transmission_add(host: &Host, link: &str) {
 fn transmission(address: SocketAddr, torrents: &[PathBuf], dir: &Path, work: &Path, ways: Ways<'_>) -> Command {
     let settings = format!(
         r#"{{"dht-enabled": {}, "lpd-enabled": {}, "pex-enabled": {}, "utp-enabled": false,
-        "port-forwarding-enabled": false, "encryption": 0, "speed-limit-down-enabled": {}, "speed-limit-down": {},
+        "port-forwarding-enabled": false, "encryption": {}, "speed-limit-down-enabled": {}, "speed-limit-down": {},
         "rpc-enabled": {}, "rpc-bind-address": "127.0.0.1", "rpc-port": {RPC_PORT}, "rpc-whitelist-enabled": false,
         "bind-address-ipv4": "{}", "bind-address-ipv6": "::1", "peer-port": {},
         "download-dir": "{}", "watch-dir": "{}", "watch-dir-enabled": true, "watch-dir-force-generic": false,
@@ -156,6 +166,8 @@ fn transmission(address: SocketAddr, torrents: &[PathBuf], dir: &Path, work: &Pa
         ways.dht.is_some(),
         ways.lsd,
         ways.pex,
+        // It always understands who encrypts.
+        if is_encrypted(ways) { 2 } else { 0 },
         ways.down.is_some(),
         ways.down.unwrap_or_default() / 1000,
         address.ip() != Ipv4Addr::LOCALHOST,
@@ -171,6 +183,10 @@ fn transmission(address: SocketAddr, torrents: &[PathBuf], dir: &Path, work: &Pa
     command
 }
 
+fn is_encrypted(ways: Ways<'_>) -> bool {
+    ways.talk == Some(Talk::Encrypted)
+}
+
 /// Copies of the torrents in a folder: a client may rename what it took.
 fn give(torrents: &[PathBuf], folder: &Path) {
     std::fs::create_dir_all(folder).expect("the test's own folder");
@@ -180,7 +196,7 @@ fn give(torrents: &[PathBuf], folder: &Path) {
     }
 }
 
-fn qbittorrent(address: SocketAddr, torrents: &[PathBuf], dir: &Path, work: &Path) -> Command {
+fn qbittorrent(address: SocketAddr, torrents: &[PathBuf], dir: &Path, work: &Path, is_encrypted: bool) -> Command {
     let (config, log) = (work.join("qBittorrent/config"), work.join("log"));
     let settings = format!(
         r"[LegalNotice]
@@ -194,7 +210,7 @@ Session\InterfaceAddress={}
 Session\DHTEnabled=false
 Session\LSDEnabled=false
 Session\PeXEnabled=false
-Session\Encryption=2
+Session\Encryption={}
 Session\BTProtocol=TCP
 Session\QueueingSystemEnabled=false
 Session\SSRFMitigation=false
@@ -212,6 +228,7 @@ PortForwardingEnabled=false
         log.display(),
         address.port(),
         address.ip(),
+        if is_encrypted { 1 } else { 2 },
     );
     for folder in [&config, &log] {
         std::fs::create_dir_all(folder).expect("the test's own folder");
@@ -226,7 +243,7 @@ PortForwardingEnabled=false
     command
 }
 
-fn rtorrent(address: SocketAddr, torrents: &[PathBuf], dir: &Path, work: &Path) -> Command {
+fn rtorrent(address: SocketAddr, torrents: &[PathBuf], dir: &Path, work: &Path, is_encrypted: bool) -> Command {
     let (session, settings) = (work.join("session"), work.join("rtorrent.rc"));
     std::fs::create_dir_all(&session).expect("the test's own folder");
     let mut text = format!(
@@ -238,7 +255,7 @@ network.port_range.set = {port}-{port}
 network.port_random.set = no
 dht.mode.set = disable
 protocol.pex.set = no
-protocol.encryption.set = none
+protocol.encryption.set = {}
 log.open_file = "log", /dev/stdout
 log.add_output = "connection_info", "log"
 log.add_output = "torrent_info", "log"
@@ -248,6 +265,7 @@ log.add_output = "tracker_info", "log"
         session.display(),
         dir.display(),
         address.ip(),
+        if is_encrypted { "allow_incoming,try_outgoing,require,require_RC4" } else { "none" },
         port = address.port(),
     );
     torrents.iter().for_each(|torrent| text.push_str(&format!("load.start = \"{}\"\n", torrent.display())));

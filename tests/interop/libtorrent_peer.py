@@ -5,7 +5,8 @@
                                                            prints "complete" once all are
 
 TORRENT may be a magnet link. The environment variable AT names another address than 127.0.0.1; LSD=1, PEX=1 and DHT=1
-turn local discovery, peer exchange and the DHT on, whose first nodes DHT_NODES names (HOST:PORT HOST:PORT ...); DOWN is the most it downloads, in bytes per second. RATE is the most
+turn local discovery, peer exchange and the DHT on, whose first nodes DHT_NODES names (HOST:PORT HOST:PORT ...);
+ENCRYPTION is plain or encrypted where it is not left to libtorrent; DOWN is the most it downloads, in bytes per second. RATE is the most
 it uploads, in bytes per second (0: any). It runs until its standard input ends, then prints
 "uploaded BYTES" and "downloaded BYTES" of payload.
 """
@@ -29,6 +30,12 @@ DHT_SETTINGS = {
     "dht_bootstrap_nodes": "", "dht_restrict_routing_ips": False, "dht_restrict_search_ips": False, "dht_announce_interval": 60,
 }
 
+# By name, as libtorrent's enc_policy and enc_level count: forced, disabled; RC4.
+ENCRYPTION = {
+    "": {}, "plain": {"in_enc_policy": 2, "out_enc_policy": 2},
+    "encrypted": {"in_enc_policy": 0, "out_enc_policy": 0, "allowed_enc_level": 2, "prefer_rc4": True},
+}
+
 
 def say(*words):
     print(*words, flush=True)
@@ -39,7 +46,7 @@ def main(role, folder, rate, *rest):
     has_lsd, has_pex = os.environ.get("LSD") == "1", os.environ.get("PEX") == "1"
     has_dht = os.environ.get("DHT") == "1"
     rates = {"upload_rate_limit": int(rate), "download_rate_limit": int(os.environ.get("DOWN") or 0)}
-    session = lt.session(SETTINGS | DHT_SETTINGS | rates | {"enable_lsd": has_lsd, "enable_dht": has_dht})
+    session = lt.session(SETTINGS | DHT_SETTINGS | ENCRYPTION[os.environ.get("ENCRYPTION", "")] | rates | {"enable_lsd": has_lsd, "enable_dht": has_dht})
     for node in os.environ.get("DHT_NODES", "").split():
         host, port = node.rsplit(":", 1)
         session.add_dht_node((host, int(port)))

@@ -8,6 +8,7 @@ mod by_proxy;
 mod capture;
 mod daemons;
 mod dht;
+mod encryption;
 mod gateways;
 mod halfway;
 mod irc;

@@ -57,10 +57,15 @@ pub struct Site {
 }
 
 pub fn on_loopback(test: &str, daemon: Daemon, run: fn(Daemon, &Site)) {
-    match daemon.is_here() {
-        Ok(()) => {
+    on_loopback_where(test, daemon.is_here(), |(), site| run(daemon, site));
+}
+
+/// The same with whatever is `here`.
+pub fn on_loopback_where<T>(test: &str, here: Result<T, String>, run: impl FnOnce(T, &Site)) {
+    match here {
+        Ok(here) => {
             let [tracker, us, them, others] = std::array::from_fn(|_| Host::loopback());
-            run(daemon, &Site { tracker, us, them, others });
+            run(here, &Site { tracker, us, them, others });
         }
         Err(why) => skip(test, &why),
     }
@@ -68,10 +73,15 @@ pub fn on_loopback(test: &str, daemon: Daemon, run: fn(Daemon, &Site)) {
 
 /// transmission believes in no peer on loopback.
 pub fn on_hosts(test: &str, daemon: Daemon, run: fn(Daemon, &Site)) {
-    match daemon.is_here().and_then(|()| Network::new(4)) {
+    on_hosts_where(test, daemon.is_here(), |site| run(daemon, site));
+}
+
+/// The same with what is `here`.
+pub fn on_hosts_where(test: &str, here: Result<(), String>, run: impl FnOnce(&Site)) {
+    match here.and_then(|()| Network::new(4)) {
         Ok(network) => {
             let [tracker, us, them, others] = std::array::from_fn(|number| network.hosts[number].clone());
-            run(daemon, &Site { tracker, us, them, others });
+            run(&Site { tracker, us, them, others });
         }
         Err(why) => skip(test, &why),
     }

@@ -44,6 +44,17 @@ pub struct Ways<'a> {
     pub dht: Option<&'a [SocketAddr]>,
     /// Most bytes a second that are downloaded.
     pub down: Option<u32>,
+    /// How it speaks, if that is not left to it.
+    pub talk: Option<Talk>,
+}
+
+/// Encryption of a connection (MSE).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Talk {
+    /// It does not encrypt, and understands nobody who does where it can be told so.
+    Plain,
+    /// All of it, and with nobody else.
+    Encrypted,
 }
 
 /// A client that runs.
@@ -115,6 +126,8 @@ fn libtorrent(host: &Host, python: &Path, role: &[&OsStr], torrents: &[impl AsRe
     for (name, is_on) in [("LSD", ways.lsd), ("PEX", ways.pex), ("DHT", ways.dht.is_some())] {
         command.env(name, if is_on { "1" } else { "" });
     }
+    let talk = ways.talk.map_or("", |talk| if talk == Talk::Plain { "plain" } else { "encrypted" });
+    command.env("ENCRYPTION", talk);
     command.env("DOWN", ways.down.unwrap_or_default().to_string());
     let nodes = ways.dht.unwrap_or_default().iter().map(SocketAddr::to_string);
     command.env("DHT_NODES", nodes.collect::<Vec<_>>().join(" "));
@@ -134,10 +147,15 @@ pub fn libtorrent_end(other: Other) -> (u64, u64) {
 
 /// aria2 with the data in `dir`, checked; `rate` bytes per second at most, 0 for any.
 pub fn aria2_seed(torrents: &[PathBuf], dir: &Path, rate: u64) -> Other {
-    let host = Host::loopback();
-    let mut command = aria2_command(&host, torrents, dir);
+    aria2_seed_with(&Host::loopback(), torrents, dir, rate, Ways::default())
+}
+
+/// The same on another host, speaking otherwise.
+pub fn aria2_seed_with(host: &Host, torrents: &[PathBuf], dir: &Path, rate: u64, ways: Ways<'_>) -> Other {
+    let mut command = aria2_command(host, torrents, dir);
+    command.args(aria2_talks(ways));
     command.args(["--check-integrity=true", "--seed-ratio=0.0"]).arg(format!("--max-overall-upload-limit={rate}"));
-    let mut other = start_aria2("aria2 seed", &host, command);
+    let mut other = start_aria2("aria2 seed", host, command);
     let is_checked = |line: &str| line.contains("Verification finished successfully");
     let checked_count = other.child.seen().iter().filter(|line| is_checked(line)).count();
     for _ in checked_count..torrents.len() {
@@ -176,7 +194,7 @@ pub fn aria2_with(host: &Host, torrents: &[impl AsRef<OsStr>], dir: &Path, ways:
     let mut command = aria2_command(host, torrents, dir);
     command.args(["--file-allocation=none", "--seed-ratio=0.0"]).args(words);
     command.arg(format!("--enable-peer-exchange={}", ways.pex)).arg(format!("--bt-enable-lpd={}", ways.lsd));
-    command.arg(format!("--bt-lpd-interface={}", host.ip));
+    command.arg(format!("--bt-lpd-interface={}", host.ip)).args(aria2_talks(ways));
     if let Some(nodes) = ways.dht {
         // What it learns is the test's, not the user's.
         let file = dir.with_extension("dht");
@@ -185,6 +203,14 @@ pub fn aria2_with(host: &Host, torrents: &[impl AsRef<OsStr>], dir: &Path, ways:
         command.args(nodes.iter().take(1).map(|node| format!("--dht-entry-point={node}")));
     }
     start_aria2("aria2", host, command)
+}
+
+/// It cannot be told to understand nobody who encrypts.
+fn aria2_talks(ways: Ways<'_>) -> &'static [&'static str] {
+    match ways.talk {
+        Some(Talk::Encrypted) => &["--bt-force-encryption=true"],
+        Some(Talk::Plain) | None => &[],
+    }
 }
 
 fn aria2_command(host: &Host, torrents: &[impl AsRef<OsStr>], dir: &Path) -> Command {

@@ -34,7 +34,7 @@ fn of_a_private_torrent_only_its_tracker_hears() {
     let captures = [at_seed, at_leech].map(Capture::begin);
 
     // Its links are of torrents that it takes for public until it knows better.
-    let ways = Ways { lsd: true, pex: true, dht: Some(&[]), down: None };
+    let ways = Ways { lsd: true, pex: true, dht: Some(&[]), down: None, talk: None };
     let link =
         |hash: &Vec<u8>| format!("magnet:?xt=urn:btih:{}&tr={}", hex(hash), percent_encode(tracker.url.as_bytes()));
     let links = hashes.each_ref().map(link);

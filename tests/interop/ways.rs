@@ -62,7 +62,7 @@ pub struct Member<'a> {
 impl Member<'_> {
     fn ways(&self) -> Ways<'_> {
         let dht = (self.way == Way::Dht).then_some(self.nodes);
-        Ways { lsd: self.way == Way::Lsd, pex: self.way == Way::Pex, dht, down: None }
+        Ways { lsd: self.way == Way::Lsd, pex: self.way == Way::Pex, dht, down: None, talk: None }
     }
 
     fn us(&self, words: &[&str]) -> Command {

@@ -212,6 +212,7 @@ impl World {
                 self.dial(host, conn, to);
             }
             Command::ConnectWeb { conn, to, .. } => self.dial(host, conn, to),
+            Command::Encrypt { .. } => panic!("[commands] nobody encrypts here"),
             Command::Send { conn, bytes } => self.send_for(host, conn, bytes, None),
             Command::SendMany { conns, bytes } => {
                 for conn in conns {
@@ -290,6 +291,7 @@ impl World {
             | Note::Room { .. }
             | Note::PortMapped(_)
             | Note::Limit { .. }
+            | Note::Encryption(_)
             | Note::Ask(_)
             | Note::Own(_)
             | Note::Remove { .. }

@@ -37,6 +37,8 @@ impl Trace {
             Input::Called { conn, .. } => self.number(conn.0 + (9 << 40)),
             Input::Accepted { conn, .. } => self.number(conn.0 + (1 << 40)),
             Input::Connected { conn } => self.number(conn.0 + (2 << 40)),
+            Input::Spoke { conn } => self.number(conn.0 + (28 << 40)),
+            Input::Encrypted { conn, crypto } => self.number(conn.0 + ((29 + ((*crypto as u64) << 5)) << 40)),
             Input::Sent { conn, blocks, bytes, queued } => {
                 self.number(conn.0 + (3 << 40));
                 self.number(u64::from(*blocks) ^ (bytes << 8) ^ ((*queued as u64) << 32));
@@ -70,6 +72,7 @@ impl Trace {
         match command {
             Command::Connect { conn, .. } => self.number(conn.0 + (30 << 40)),
             Command::ConnectWeb { conn, .. } => self.number(conn.0 + (37 << 40)),
+            Command::Encrypt { conn, .. } => self.number(conn.0 + (38 << 40)),
             Command::Send { conn, bytes } => {
                 self.number(conn.0 + (31 << 40));
                 self.bytes(bytes);

@@ -6,9 +6,10 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use peerlink::base::{ConnId, Pool, Time};
+use peerlink::base::{ConnId, InfoHash, Pool, Time};
 use peerlink::io::{Ended, Handle, Next, Options, Reactor};
 use peerlink::machine::{Input, Machine, Note, Outbox};
+use peerlink::wire::mse::torrent_name;
 
 /// Longest a test waits for anything: only a failing one ever does.
 pub const LONG: Duration = Duration::from_secs(30);
@@ -27,13 +28,20 @@ pub struct Wishes {
 pub struct Script {
     handler: Handler,
     wishes: Wishes,
+    torrent: Option<InfoHash>,
 }
 
 impl Script {
     /// A machine that answers [`Input::Stop`] by itself and gives everything else to `handler`.
     pub fn new(handler: impl FnMut(Time, Input<'_>, &mut Outbox, &mut Wishes) + Send + 'static) -> Script {
         let wishes = Wishes { deadline: None, appetite: BTreeMap::new(), appetite_else: usize::MAX };
-        Script { handler: Box::new(handler), wishes }
+        Script { handler: Box::new(handler), wishes, torrent: None }
+    }
+
+    /// The same, with a torrent that encrypted callers can ask for.
+    pub fn with_torrent(mut self, info_hash: InfoHash) -> Script {
+        self.torrent = Some(info_hash);
+        self
     }
 }
 
@@ -48,6 +56,10 @@ impl Machine for Script {
 
     fn next_deadline(&self) -> Option<Time> {
         self.wishes.deadline
+    }
+
+    fn torrent_named(&self, name: &[u8; 20]) -> Option<InfoHash> {
+        self.torrent.filter(|torrent| torrent_name(*torrent) == *name)
     }
 
     fn appetite(&self, conn: ConnId, _: &Pool) -> usize {

@@ -52,9 +52,15 @@ impl Seeker {
             Message::HaveNone.write(&mut bytes);
         }
         if theirs.has_extensions() {
-            let (port, has_pex) = (self.us.port, self.ways.pex);
-            let ours =
-                Ours { client: CLIENT, port, metadata_len: None, has_pex, reqq: WANTED_MAX, upload_only: false };
+            let ours = Ours {
+                client: CLIENT,
+                port: self.us.port,
+                metadata_len: None,
+                has_pex: self.ways.pex,
+                prefers_encryption: out.encryption.is_first(),
+                reqq: WANTED_MAX,
+                upload_only: false,
+            };
             Message::Extended(extension::HANDSHAKE, &ours.to_bytes()).write(&mut bytes);
         }
         if self.us.has_dht && theirs.has_dht() && self.us.port != 0 {

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use crate::base::encryption::Crypto;
 use crate::base::limits::SAID_FREE;
 use crate::base::room::Room;
 use crate::base::{ConnId, PeerId, Time, limits};
@@ -45,6 +46,8 @@ pub struct Peer {
     pub remote: SocketAddr,
     /// The address of `known` that was dialled.
     pub dialled: Option<SocketAddr>,
+    /// What both sides agreed on, if anything.
+    pub crypto: Option<Crypto>,
     pub stage: Stage,
     /// When the stage began.
     pub since: Time,
@@ -56,7 +59,7 @@ impl Peer {
     pub fn new(conn: ConnId, remote: SocketAddr, dialled: bool, now: Time) -> Peer {
         let stage = if dialled { Stage::Dialling } else { Stage::Handshaking(Gather::default()) };
         let dialled = dialled.then_some(remote);
-        Peer { conn, remote, dialled, stage, since: now, last_received: now, last_sent: now }
+        Peer { conn, remote, dialled, crypto: None, stage, since: now, last_received: now, last_sent: now }
     }
 
     /// What it would be known by if it misbehaved.

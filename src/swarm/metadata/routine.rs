@@ -39,6 +39,9 @@ impl Seeker {
             let conn = out.new_conn();
             self.peers.insert(conn, Peer::new(conn, address, true, now));
             out.push(Command::Connect { conn, to: address });
+            if self.contacts.known.is_encrypted(address, out.encryption) {
+                out.push(Command::Encrypt { conn, info_hash: self.info_hash });
+            }
             self.next_tick.get_or_insert(now + TICK);
             return;
         }
