@@ -54,11 +54,15 @@ impl Reactor {
                 conn.readable = len == wanted || conn.hung_up;
                 match handshake.feed(&self.scratch[..len]) {
                     Err(refused) => {
-                        log::debug!("{id:?}: {}", refused.0);
+                        match handshake.is_let_in() {
+                            true => log::debug!("{id:?}: {}", refused.0),
+                            false => self.blame_proxy(refused.0),
+                        }
                         self.refuse(stage, key, id);
                     }
                     Ok(_) if handshake.is_over() => {
                         conn.socks = None;
+                        self.is_proxy_blamed = false;
                         self.connected(stage, key, id);
                     }
                     Ok(say) if !say.is_empty() => self.enqueue(id, |conn| conn.queue.push(say)),
@@ -68,6 +72,14 @@ impl Reactor {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => conn.readable = false,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(_) => self.refuse(stage, key, id),
+        }
+    }
+
+    /// The proxy itself is in the way of everything: said once, until it connects somebody.
+    pub(super) fn blame_proxy(&mut self, why: &str) {
+        let Some(proxy) = &self.way.proxy else { return };
+        if !std::mem::replace(&mut self.is_proxy_blamed, true) {
+            log::warn!("nothing can be connected: {why} ({proxy})");
         }
     }
 

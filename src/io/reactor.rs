@@ -138,6 +138,8 @@ pub struct Reactor {
     /// Where the proxy is, and the names that only it looks up.
     pub(super) proxy: Option<SocketAddr>,
     pub(super) aliases: Aliases,
+    /// It was said that the proxy does not work.
+    pub(super) is_proxy_blamed: bool,
     pub(super) doors: Doors,
     /// Doors with something for us, perhaps.
     pub(super) tcp_ready: Vec<bool>,
@@ -222,6 +224,7 @@ impl Reactor {
             way: options.way,
             proxy,
             aliases: Aliases::default(),
+            is_proxy_blamed: false,
             doors,
             accept_after: None,
             accept_backoff: Span::ZERO,

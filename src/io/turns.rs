@@ -80,6 +80,9 @@ impl Reactor {
             Ok(Some(_)) | Err(_) => true,
         };
         if failed {
+            if conn.socks.is_some() {
+                self.blame_proxy("the proxy cannot be reached");
+            }
             self.drop_conn(key);
             self.feed(stage, Input::Closed { conn: id, reason: Closed::Unreachable });
         } else {

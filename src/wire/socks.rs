@@ -99,6 +99,11 @@ impl Handshake {
         len.saturating_sub(self.heard.len())
     }
 
+    /// Whether the proxy has let us in: what it refuses then is about whom we want.
+    pub fn is_let_in(&self) -> bool {
+        matches!(self.stage, Stage::Head | Stage::Address(_) | Stage::Over)
+    }
+
     /// Whether the proxy has connected us.
     pub fn is_over(&self) -> bool {
         self.stage == Stage::Over

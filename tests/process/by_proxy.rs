@@ -78,7 +78,7 @@ fn a_download_by_a_proxy_names_everybody_to_it() {
     let tracker = Tracker::naming(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port"), nobody);
     let port_of = |url: &str| url.trim_end_matches("/announce").rsplit(':').next().expect("a port").to_string();
     let tracker_port = port_of(&tracker.url);
-    let (seeding, seed_port, torrent) = seed(&home, "data.bin", &[]);
+    let (seeding, seed_port, torrent) = seed(&home, "data.bin", &["--encryption", "prefer"]);
     let web_port = web(home.read(&torrent));
     let socks = Socks::start(Some(LOGIN));
     let url = format!("http://files.example:{web_port}/data.torrent");
@@ -89,7 +89,7 @@ fn a_download_by_a_proxy_names_everybody_to_it() {
     let ways =
         ["--no-dht=false", "--no-lsd=false", "--no-port-map=false", "-t", &announce, "-t", "udp://127.0.0.1:9/"];
     let proxy = socks.url(WRITTEN);
-    let args = [&args, &ways[..], &LOCAL, &["--proxy", &proxy]].concat();
+    let args = [&args, &ways[..], &LOCAL, &["--proxy", &proxy, "--encryption", "require"]].concat();
     home.run(&args).expect(0);
     assert_eq!(home.read("down/data.bin"), data);
     let mut expected = vec![
@@ -158,8 +158,14 @@ fn without_the_proxy_nobody_is_dialled() {
         home.run(&[&args, &LOCAL[..], &["--proxy", proxy]].concat()).expect(code)
     };
     // Nobody listens there.
-    get("socks5://127.0.0.1:9", 4);
-    get(&socks.url("ann:wrong@"), 4);
+    let ended = get("socks5://127.0.0.1:9", 4);
+    assert!(
+        ended.err.contains("nothing can be connected: the proxy cannot be reached (127.0.0.1:9)"),
+        "{}",
+        ended.err
+    );
+    let ended = get(&socks.url("ann:wrong@"), 4);
+    assert!(ended.err.contains("the proxy refuses the name or the password"), "{}", ended.err);
     assert_eq!(socks.asked(), [""; 0]);
     let ended = get("socks5://[::1]:9", 1);
     assert!(ended.err.contains("the proxy [::1]:9 is of another family"), "{}", ended.err);
