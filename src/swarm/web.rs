@@ -20,8 +20,8 @@ use crate::wire::http_client::{Extent, HEAD_LEN, INTERIM_MAX, ReplyHead, range_r
 
 /// Requests under way on one connection that is known to be kept (libtorrent 5).
 const REQUESTS_MAX: usize = 5;
-/// Bytes of a file that are thrown away where a server gives all of it instead of a range.
-const WASTE_MAX: u64 = 1024 * 1024;
+/// Bytes of a file that are thrown away where a server gives all of it instead of a range, if that is more than is of use.
+const WASTE_MAX: u64 = 64 * 1024;
 /// Zeros put in at once.
 static ZEROS: [u8; 16 * 1024] = [0; 16 * 1024];
 
@@ -228,6 +228,13 @@ impl Web {
         let mut bytes = Vec::new();
         let room = if self.may_pipeline && self.has_answered() { REQUESTS_MAX } else { 1 };
         let mut asked_count = self.asked_count();
+        match &self.state {
+            // Who closes after an answer and finds more asked of it throws the answer away (RFC 9112, 9.6).
+            State::Body(body) if !body.keeps => return bytes,
+            // What is left of an answer is under way, too.
+            State::Body(body) => asked_count += usize::from(body.is_through()),
+            State::Head(_) => {}
+        }
         while asked_count < room
             && let Some(part) = self.parts.get(self.sent)
         {
@@ -387,7 +394,7 @@ fn judge(head: &ReplyHead, file: u32, range: &Range<u64>, file_len: u64) -> Resu
                 return Err(Refusal::OtherLength { file });
             }
             let (before, after) = (range.start, file_len.saturating_sub(range.end));
-            if before.saturating_add(after) > WASTE_MAX {
+            if before.saturating_add(after) > len.max(WASTE_MAX) {
                 return Err(Refusal::NoRanges);
             }
             Ok(Body::new(head, before, len, after))

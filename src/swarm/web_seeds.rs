@@ -216,7 +216,6 @@ impl WebSeeds {
         }
         if was_useful {
             (seed.failure_count, seed.hop_count, seed.tried_count) = (0, 0, 0);
-            seed.trouble.clear();
         }
         let said = match end {
             End::NotNeeded => {

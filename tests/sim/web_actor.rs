@@ -20,8 +20,8 @@ pub enum Server {
     Lacking,
     /// Is busy for three of four requests.
     Busy,
-    /// Gives whole files, in chunks.
-    Whole,
+    /// Gives what is asked in chunks.
+    Chunks,
     /// Leads to the same place under another name.
     Leading,
     /// Takes requests and says nothing.
@@ -74,9 +74,10 @@ fn answer(actor: &mut Actor, server: Server, cx: &mut Cx<'_>, conn: ConnId, requ
         Server::Leading if folder == "web" => {
             say(format!("HTTP/1.1 302 x\r\nLocation: /moved/{}\r\nContent-Length: 0\r\n\r\n", target_of(target)));
         }
-        Server::Whole => {
-            say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".into());
-            for chunk in body.chunks(10_000) {
+        Server::Chunks => {
+            let range = format!("Content-Range: bytes {first}-{last}/*");
+            say(format!("HTTP/1.1 206 x\r\n{range}\r\nTransfer-Encoding: chunked\r\n\r\n"));
+            for chunk in body[first..=last].chunks(10_000) {
                 let mut bytes = format!("{:x}\r\n", chunk.len()).into_bytes();
                 bytes.extend_from_slice(chunk);
                 bytes.extend_from_slice(b"\r\n");

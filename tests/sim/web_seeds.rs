@@ -65,7 +65,7 @@ fn a_web_server_is_enough_whatever_its_temper() {
         Server::Closing { says: true },
         Server::Closing { says: false },
         Server::Breaking,
-        Server::Whole,
+        Server::Chunks,
         Server::Leading,
     ];
     for (seed, server) in (0..).zip(tempers.into_iter().cycle().take(18)) {

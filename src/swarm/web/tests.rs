@@ -134,6 +134,19 @@ fn what_is_asked_before_it_was_sent_is_joined_and_later_it_is_not() {
 }
 
 #[test]
+fn nothing_more_is_asked_of_who_closes_or_has_not_ended() {
+    for head in ["HTTP/1.1 200 OK\r\nContent-Length: 81920\r\n\r\n", "HTTP/1.0 200 OK\r\n\r\n"] {
+        let mut web = web(&[5 * B as i64, 0]);
+        want(&mut web, 0);
+        web.requests();
+        want(&mut web, 1);
+        let answer = [head.as_bytes(), &vec![7; 2 * B as usize]].concat();
+        assert_eq!(hear(&mut web, &answer, usize::MAX).unwrap().2, 2);
+        assert!(web.requests().is_empty(), "{head}");
+    }
+}
+
+#[test]
 fn a_whole_file_will_do_where_little_of_it_is_wasted() {
     let whole = |len: u64, more: &str| {
         let mut bytes = format!("HTTP/1.1 200 OK\r\n{more}\r\n").into_bytes();
