@@ -70,6 +70,22 @@ pub const UNSAFE: [(&str, &str); 3] = [
     ("io/localtime.rs", "asks the C library for the time of day here"),
 ];
 
+/// What connects or looks a name up. Whoever does it past these files goes past `--proxy` and `--bind` as well.
+const LEAVES: [&str; 3] = ["to_socket_addrs", "connect_timeout", "lookup_host"];
+
+/// The same, as what stands before `::` and behind it.
+const LEAVES_BY: [(&str, &str); 4] =
+    [("TcpStream", "connect"), ("UdpSocket", "bind"), ("Socket", "new"), ("Socket", "new_raw")];
+
+/// Files that may, with the reason.
+pub const LEAVES_OK: [(&str, &str); 5] = [
+    ("io/way_out.rs", "the way out itself, and where its proxy is"),
+    ("io/http_call.rs", "connects by a socket of the way out"),
+    ("io/server_call.rs", "looks the server up where there is no proxy"),
+    ("io/names.rs", "is asked only where there is no proxy"),
+    ("io/listen.rs", "opens the doors"),
+];
+
 /// Crates that bring or are an async runtime.
 pub const ASYNC: [&str; 12] = [
     "tokio",
@@ -165,6 +181,11 @@ fn wall_faults(path: &str, tokens: &[Token], floor: &str, fault: &mut impl FnMut
         let before = if at == 0 { "" } else { tokens[at - 1].text.as_str() };
         if PRINTS.contains(&word) && next(1) == "!" && !token.in_test {
             fault(token.line, format!("{word}! outside the console thread"));
+        }
+        let is_way_out = LEAVES.contains(&word)
+            || LEAVES_BY.iter().any(|(of, name)| word == *of && next(1) == "::" && next(2) == *name);
+        if is_way_out && !token.in_test && !LEAVES_OK.iter().any(|(file, _)| *file == path) {
+            fault(token.line, format!("{word} {} goes past --proxy and --bind: see io/way_out.rs", next(2)));
         }
         if outer {
             continue;
