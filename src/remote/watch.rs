@@ -72,6 +72,7 @@ impl Remote {
         if now.since(self.saved_session) >= SAVE_EVERY {
             self.saved_session = now;
             self.is_session_dirty = true;
+            self.list.iter_mut().filter(|torrent| torrent.is_awake()).for_each(|torrent| torrent.is_dirty = true);
         }
         if self.options.min_free > 0 && now.since(self.looked_for_room) >= ROOM_EVERY {
             self.looked_for_room = now;
