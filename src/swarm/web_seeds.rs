@@ -95,7 +95,8 @@ pub struct WebSeeds {
 impl WebSeeds {
     /// Those that the torrent names, whose word came from as far away as `named_by`.
     pub fn new(torrent: TorrentId, metainfo: &Metainfo, named_by: Reach) -> WebSeeds {
-        let names = Names::of(metainfo);
+        // Most torrents name none, and a large one's names take a moment.
+        let names = if metainfo.web_seeds.is_empty() { Names::default() } else { Names::of(metainfo) };
         let places = metainfo.web_seeds.iter().filter_map(|text| Place::parse(text, &names));
         let seeds = places.map(|place| Seed::new(place, named_by)).collect();
         WebSeeds { torrent, names, seeds }

@@ -8,7 +8,7 @@ use crate::metainfo::{File, Metainfo};
 use crate::wire::url::{Scheme, Url, percent_decode, percent_encode, resolve};
 
 /// The files of a torrent by the names that a web server knows them by.
-#[derive(Clone, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct Names {
     pub files: Arc<[File]>,
     /// The torrent is a folder of files, not one file.
