@@ -48,6 +48,8 @@ fn people_use_the_page() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/page.mjs");
     let mut person = Command::new("node");
     person.arg(script).arg(package).arg(browser).arg(format!("http://127.0.0.1:{port}/")).arg(&torrents);
+    // Where somebody wants to look at it himself.
+    person.args(std::env::var_os("PEERLINK_PICTURES"));
     let ended = person.stdin(Stdio::null()).output().expect("it starts");
     let (out, err) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
     assert!(ended.status.success() && out.trim_end().ends_with("fine"), "{out}{err}");

@@ -29,13 +29,15 @@ export function bits(base64, count) {
 
 const CELL = 11;
 const GAP = 2;
+const ROWS_MAX = 4;
 
 /** Pieces as a field of cells; where there is not room for all, a cell stands for several. */
 export function pieces(canvas, has) {
-  const { to, width, height } = sheet(canvas);
+  const columns = Math.max(1, Math.floor((canvas.clientWidth + GAP) / (CELL + GAP)));
+  const rows = Math.max(1, Math.min(ROWS_MAX, Math.ceil(has.length / columns)));
+  canvas.style.height = `${rows * (CELL + GAP) - GAP}px`;
+  const { to, width } = sheet(canvas);
   if (width === 0 || has.length === 0) return;
-  const columns = Math.max(1, Math.floor((width + GAP) / (CELL + GAP)));
-  const rows = Math.max(1, Math.floor((height + GAP) / (CELL + GAP)));
   const cells = Math.min(has.length, columns * rows);
   const none = colour(canvas, "--bar");
   const some = colour(canvas, "--tint");

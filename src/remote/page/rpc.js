@@ -56,6 +56,6 @@ async function read(reply) {
 
 /** A reason as a sentence. */
 function said(reason) {
-  const text = String(reason || "no reason was given");
+  const text = String(reason || "no reason was given").replace(/^gotMetadataFromURL: /, "the link leads nowhere: ");
   return text[0].toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
 }

@@ -42,7 +42,6 @@ const SECTIONS = [
   ["Network", [
     ["number", "peer-limit-global", "Peers in all at most", "peers"],
     ["number", "peer-limit-per-torrent", "Peers of a torrent at most", "peers"],
-    ["lines", "default-trackers", "Trackers for every public torrent"],
     ["blocklist"],
     ["port"],
   ]],
@@ -138,11 +137,6 @@ function build([kind, key, title, unit, enabled, step = "1"], reads) {
       return el("div", { class: "limit" }, el("span", { text: title }), field);
     }
     case "days": return days(key, title, value, reads);
-    case "lines": {
-      const field = el("textarea", { rows: "3", value, spellcheck: "false" });
-      reads.push(() => [[key, field.value]]);
-      return line(title, field);
-    }
     case "blocklist": return blocklist(reads);
     case "port": return port();
     case "theme": return theme();
@@ -176,7 +170,10 @@ function blocklist(reads) {
 function port() {
   const said = el("span", { class: "quiet", "aria-live": "polite" });
   const ways = [["DHT", "dht-enabled"], ["peer exchange", "pex-enabled"], ["local discovery", "lpd-enabled"]].filter(([, key]) => settings[key]).map(([name]) => name);
-  return el("div", { class: "limit" }, el("span", { text: `Peers reach this daemon at port ${settings["peer-port"]}. It finds them by trackers${ways.length ? `, ${ways.join(", ")}` : ""}.` }), said);
+  call("port-test").then((answer) => {
+    said.textContent = answer["port-is-open"] ? "The router passes it on." : "Nobody has said that the router passes it on.";
+  }).catch(() => {});
+  return el("p", {}, `Peers reach this daemon at port ${settings["peer-port"]}. It finds them by trackers${ways.length ? `, ${ways.join(", ")}` : ""}. `, said);
 }
 
 function theme() {
