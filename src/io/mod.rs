@@ -37,6 +37,7 @@ mod reserve;
 pub mod resident;
 pub mod secrecy;
 pub mod server_call;
+mod settle;
 mod sha1_pair;
 pub mod shelf;
 pub mod signals;

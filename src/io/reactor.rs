@@ -24,6 +24,7 @@ use super::options::MAIL_SLOTS;
 pub use super::options::Options;
 use super::resident::Resident;
 use super::secrecy::Allowance;
+use super::settle;
 use super::tls::Trust;
 use super::way_out::WayOut;
 use super::workers::Workers;
@@ -42,6 +43,9 @@ pub(super) const CONTROL_CONNS: usize = 16;
 /// While blocks are on their way through disk and hashers, or connections are braked, the loop looks at least this
 /// often: their letters wake only a starving loop.
 const PATIENCE: Span = Span::millis(100);
+
+/// Start-up is over when the loop is as old as this, also where thousands of torrents were restored.
+const SETTLED: Time = Time(2_000_000);
 
 pub(super) const WAKER: Token = Token(usize::MAX);
 /// Tokens of doors: listeners from here on, UDP sockets from [`UDP`] on; connections lie below.
@@ -172,6 +176,8 @@ pub struct Reactor {
     mailbox: Mailbox,
     notes: Receiver<Note>,
     handle: Handle,
+    /// When what only the start needed is to leave memory.
+    settles: Option<Time>,
     /// [`Input::Starving`] was said since the brake went on.
     starving_said: bool,
     /// The listener or a handle wants to stop; [`Input::Stop`] was said at this moment.
@@ -247,6 +253,7 @@ impl Reactor {
             mailbox,
             notes,
             handle: Handle { notes: notes_in, stop: Arc::default(), is_over: Arc::default(), bell },
+            settles: Some(SETTLED),
             starving_said: false,
             stop_wanted: false,
             stop_said: None,
@@ -318,6 +325,10 @@ impl Reactor {
     fn wait(&mut self, stage: &Stage<'_>, events: &mut Events) -> io::Result<()> {
         let has_mail = self.mailbox.before_poll(!self.braked.is_empty());
         let patience = if has_mail || self.has_turns() { Some(Span::ZERO) } else { self.patience(stage) };
+        if self.settles.is_some_and(|at| at <= self.clock.now()) {
+            self.settles = None;
+            settle::unmap_program();
+        }
         match self.poll.poll(events, patience.map(duration)) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
             other => other?,
@@ -341,7 +352,7 @@ impl Reactor {
         let stop = self.stop_said.map(|at| at + limits::STOP_TIMEOUT + STOP_GRACE);
         let busy = (self.workers.is_busy() || !self.braked.is_empty()).then(|| now + PATIENCE);
         let secret = self.allowance.next().filter(|_| !self.waiting_for_secrets.is_empty());
-        let due = [deadline, accept, stop, busy, secret].into_iter().flatten().min()?;
+        let due = [deadline, accept, stop, busy, secret, self.settles].into_iter().flatten().min()?;
         Some(due.since(now))
     }
 

@@ -64,7 +64,8 @@ pub const LINES_MAX: usize = 450;
 pub const LONG: [(&str, &str); 0] = [];
 
 /// Files that may say `unsafe`, with the reason.
-pub const UNSAFE: [(&str, &str); 3] = [
+pub const UNSAFE: [(&str, &str); 4] = [
+    ("io/settle.rs", "gives back pages of the program that only its start needed (madvise)"),
     ("io/sha1_pair.rs", "calls a function made for instructions that it has looked for"),
     ("io/terminal.rs", "asks the terminal for its width (TIOCGWINSZ)"),
     ("io/localtime.rs", "asks the C library for the time of day here"),
