@@ -45,9 +45,9 @@ export function alongside(question) {
 
 /** Asks now; `all`: for everything. */
 export async function refresh(all = false) {
-  if (all) asked.all = 0;
   // What was asked before the change does not show it.
   if (busy) await busy;
+  if (all) asked.all = 0;
   await tick();
 }
 
