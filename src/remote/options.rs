@@ -4,7 +4,7 @@ use super::Session;
 use crate::machine::Ways;
 
 /// What the remote control is started with.
-#[derive(Debug)]
+#[derive(Default, Debug)]
 pub struct Options {
     pub user: String,
     /// None: nobody has to say one.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use libfuzzer_sys::fuzz_target;
 use peerlink::base::{Bitfield, ConnId, Time, TorrentId};
 use peerlink::machine::{Command, Completion, Job, Note, Outbox, PeerRow, Row, TrackerRow};
-use peerlink::remote::{Machines, Options, Remote, Session};
+use peerlink::remote::{Machines, Options, Remote};
 use peerlink::wire::http::{self, Head, Request};
 use peerlink::wire::json;
 
@@ -33,24 +33,8 @@ impl Machines for Nobody {
 }
 
 fn remote() -> Remote {
-    Remote::new(Options {
-        user: String::new(),
-        password: None,
-        hosts: Vec::new(),
-        session_id: "s".into(),
-        version: "0".into(),
-        session: Session::default(),
-        began_s: 1_700_000_000,
-        state_dir: "/state".into(),
-        ways: Default::default(),
-        has_dht: false,
-        announce_all: false,
-        prealloc: false,
-        spares_lan: false,
-        min_free: 0,
-        seed_time_s: 0,
-        blocklist: String::new(),
-    })
+    let (session_id, state_dir) = ("s".into(), "/state".into());
+    Remote::new(Options { session_id, state_dir, began_s: 1_700_000_000, ..Options::default() })
 }
 
 /// Does what was asked for, on shelves in memory. True where something was.
