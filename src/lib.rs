@@ -48,6 +48,11 @@
 //!   machine knows what a read can bring, and no state has to be kept in step on both sides.
 //! * A pipeline holds what a peer sends in a second, not its rate times the round trip: a request costs 17 bytes and a
 //!   credit, and a second outlasts the other side's disk, its turns and ours. Memory is bounded by the pool alone.
+//! * The loop is not paced. Resting half a millisecond after a turn that received much brought nothing measurable once
+//!   pieces were hashed in pairs (1 GiB from one seed: 1.16 and 1.11 CPU s/GiB with and without, 512 MiB from eight
+//!   seeds 0.69 and 0.71): while others work on the same cores, reads are large by themselves.
+//! * A server's history is written in batches that lie 2 ms apart (`groups::gate`), so that under load a member gets
+//!   several messages per write: 3.9 instead of 6.0 CPU s per million deliveries in a hundred groups of ten.
 //! * A piece that failed is fetched again from one peer only: then its sender is certain, whoever else lied before.
 //!   On loopback a ban names peer id and port, elsewhere the address: there, many peers share one.
 //! * A torrent known by its hash alone has a machine of its own ([`swarm::Seeker`]): it fetches the info dictionary,

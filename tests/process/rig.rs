@@ -231,6 +231,14 @@ impl Running {
     }
 }
 
+/// No process outlives its test.
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 /// Bytes that repeat nowhere soon.
 pub fn payload(len: usize, seed: u64) -> Vec<u8> {
     let mut rng = fastrand::Rng::with_seed(seed);
