@@ -133,7 +133,7 @@ command! {
     #[argh(option)] ca_file: Option<String>,
     /// do not ask the gateway to open the port
     #[argh(switch)] no_port_map: bool,
-    /// connections with peers: off (plain), tolerate (plain first), prefer (encrypted first), require (default: off)
+    /// connections with peers: off (plain), tolerate (plain first), prefer (encrypted first), require (default: prefer)
     #[argh(option)] encryption: Option<String>,
     /// neither tell peers of each other nor listen to what they tell
     #[argh(switch)] no_pex: bool,
@@ -217,7 +217,7 @@ command! {
     #[argh(option)] ca_file: Option<String>,
     /// do not ask the gateway to open the port
     #[argh(switch)] no_port_map: bool,
-    /// connections with peers: off (plain), tolerate (plain first), prefer (encrypted first), require (default: off)
+    /// connections with peers: off (plain), tolerate (plain first), prefer (encrypted first), require (default: prefer)
     #[argh(option)] encryption: Option<String>,
     /// neither tell peers of each other nor listen to what they tell
     #[argh(switch)] no_pex: bool,
@@ -295,7 +295,7 @@ command! {
     #[argh(option)] dht_bootstrap: Vec<String>,
     /// neither name torrents on the local network nor listen to who does
     #[argh(switch)] no_lsd: bool,
-    /// connections with peers: off (plain), tolerate (plain first), prefer (encrypted first), require (default: off)
+    /// connections with peers: off (plain), tolerate (plain first), prefer (encrypted first), require (default: prefer)
     #[argh(option)] encryption: Option<String>,
     /// neither tell peers of each other nor listen to what they tell
     #[argh(switch)] no_pex: bool,

@@ -183,7 +183,7 @@ pub const SETTINGS: &[Setting] = &[
     row("dht-read-only", None, Kind::Switch, "false", ""),
     row("dht-up-limit", None, Kind::Size { min: 0 }, "8000", "bytes per second such as 8K"),
     row("dht-per-source", None, Kind::Count { min: 0, max: 100_000 }, "5", "questions per second"),
-    row("encryption", None, Kind::Choice(&Encryption::WORDS), "off", "off, tolerate, prefer or require"),
+    row("encryption", None, Kind::Choice(&Encryption::WORDS), "prefer", "off, tolerate, prefer or require"),
     row("no-lsd", None, Kind::Switch, "false", ""),
     row("no-port-map", None, Kind::Switch, "false", ""),
     row("ca-file", None, Kind::Text, "", "a file"),

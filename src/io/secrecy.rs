@@ -1,5 +1,5 @@
 //! Hands are shaken in MSE here, before a connection's machine hears of it: whom we dialled at once, who dialled us as
-//! far as the time for such work goes. Making a secret takes a tenth of a millisecond, on a small box one or two.
+//! far as the time for such work goes. Making a secret takes less than half a millisecond, on a small box a few.
 
 use super::conn::cipher::{Heard, House, News, Refused};
 use super::reactor::{Reactor, Stage};
@@ -9,7 +9,7 @@ use crate::wire::mse::Chance;
 
 /// Handshakes of callers take one part in so many of all time …
 const SHARE: u64 = 10;
-/// … after this much of it, which a quiet hour leaves: some hundred handshakes on a PC, some dozen on a router.
+/// … after this much of it, which a quiet hour leaves: a hundred handshakes on a PC, some dozen on a router.
 const BURST: Span = Span::millis(50);
 /// No secret takes longer; where one seems to, something else went on meanwhile.
 const SECRET_MAX: Span = Span::millis(5);

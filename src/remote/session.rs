@@ -70,7 +70,7 @@ const TABLE: &[(&str, Kind)] = &[
 
 /// How peers are spoken to, as clients of the remote control call it; the first is the default, and the last they do
 /// not know.
-const ENCRYPTION: [&str; 4] = ["off", "tolerated", "preferred", "required"];
+const ENCRYPTION: [&str; 4] = ["preferred", "required", "tolerated", "off"];
 
 /// Thousands of bytes per second: 1 TB/s, far from overflow in bytes.
 const KB_MAX: i64 = 1_000_000_000;
@@ -180,10 +180,10 @@ impl Session {
     /// How peers are spoken to.
     pub fn encryption(&self) -> Encryption {
         match self.text("encryption").as_str() {
+            "off" => Encryption::Off,
             "tolerated" => Encryption::Tolerate,
-            "preferred" => Encryption::Prefer,
             "required" => Encryption::Require,
-            _ => Encryption::Off,
+            _ => Encryption::Prefer,
         }
     }
 

@@ -15,7 +15,7 @@ use crate::kit::peerlink::{self as ours, Event};
 use crate::kit::tracker::Tracker;
 use crate::leechers::wait_for_us;
 use crate::network::{Host, Network};
-use crate::others::{self, Ways, skip};
+use crate::others::{self, Talk, Ways, skip};
 use crate::payloads::Scene;
 
 #[test]
@@ -34,7 +34,7 @@ fn of_a_private_torrent_only_its_tracker_hears() {
     let captures = [at_seed, at_leech].map(Capture::begin);
 
     // Its links are of torrents that it takes for public until it knows better.
-    let ways = Ways { lsd: true, pex: true, dht: Some(&[]), down: None, talk: None };
+    let ways = Ways { lsd: true, pex: true, dht: Some(&[]), down: None, talk: Some(Talk::Plain) };
     let link =
         |hash: &Vec<u8>| format!("magnet:?xt=urn:btih:{}&tr={}", hex(hash), percent_encode(tracker.url.as_bytes()));
     let links = hashes.each_ref().map(link);
@@ -73,6 +73,8 @@ fn of_a_private_torrent_only_its_tracker_hears() {
 fn start(host: &Host, command: &str, scene: &Scene, dir: &str, node: SocketAddr) -> Child {
     let mut us = ours::command_at(&host.ip.to_string(), &[command], &scene.path(&format!("{dir} state")));
     us.env("PEERLINK_NO_DHT", "false").env("PEERLINK_NO_LSD", "false");
+    // What is said is read on its way.
+    us.env("PEERLINK_ENCRYPTION", "off");
     us.arg("--dht-bootstrap").arg(node.to_string()).arg("--dir").arg(scene.path(dir)).args(&scene.torrents);
     match command {
         "get" => us.arg("--seed"),

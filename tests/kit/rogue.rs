@@ -257,6 +257,10 @@ impl Gang {
     fn hear(&mut self, at: usize) {
         let Some(mut conn) = self.conns[at].take() else { return };
         let mut rest = 0;
+        if !conn.is_shaken && conn.rx.first().is_some_and(|first| *first != 19) {
+            // It is called by what it does not understand, and hangs up.
+            return;
+        }
         if !conn.is_shaken && conn.rx.len() >= 68 {
             conn.is_shaken = true;
             conn.fast = conn.rx[27] & 4 != 0;

@@ -55,7 +55,7 @@ command! {
     #[argh(option)] ca_file: Option<String>,
     /// do not ask the gateway to open the port
     #[argh(switch)] no_port_map: bool,
-    /// connections with peers: off (plain), tolerate (plain first), prefer (encrypted first), require (default: off)
+    /// connections with peers: off (plain), tolerate (plain first), prefer (encrypted first), require (default: prefer)
     #[argh(option)] encryption: Option<String>,
     /// neither tell peers of each other nor listen to what they tell
     #[argh(switch)] no_pex: bool,

@@ -8,7 +8,7 @@ pub const PUBLIC_LEN: usize = 96;
 pub const SECRET_LEN: usize = 20;
 
 /// 32-bit limbs, the lowest first: as wide as small processors multiply in one step. With 64-bit ones, which those make
-/// out of four, large processors would be three times as fast, at something they do in a tenth of a millisecond.
+/// out of four, large processors would be three times as fast, at something they do in a fifth of a millisecond.
 const LIMBS: usize = PUBLIC_LEN / 4;
 type Number = [u32; LIMBS];
 
@@ -46,7 +46,7 @@ impl Secret {
         to_bytes(&power(&two, &self.0))
     }
 
-    /// What both sides know then. Takes a tenth of a millisecond, on a small processor one: about 220 multiplications.
+    /// What both sides know then. Takes a fifth of a millisecond, on a small processor a few: about 220 multiplications.
     ///
     /// # Errors
     /// 0, 1, the prime less 1, and whatever is not below the prime.
