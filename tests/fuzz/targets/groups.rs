@@ -37,7 +37,9 @@ fn carry_out(groups: &mut Groups, now: Time, out: &mut Outbox) {
                 Command::Send { bytes, .. } | Command::SendTold { bytes, .. } if !bytes.is_empty() => read(&bytes),
                 Command::SendMany { bytes, .. } => read(&bytes),
                 Command::Job(Job::Append { id, .. }) => completions.push(Completion::Appended { id, result: Ok(()) }),
-                Command::Job(Job::SaveFile { id, .. }) => completions.push(Completion::FileSaved { id, result: Ok(()) }),
+                Command::Job(Job::SaveFile { id, .. }) => {
+                    completions.push(Completion::FileSaved { id, result: Ok(()) })
+                }
                 _ => {}
             }
         }

@@ -3,7 +3,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use peerlink::wire::irc::{Cut, Limits, Line, Source, Stream, Writer, escape, matches, read_time, unescape, write_time};
+use peerlink::wire::irc::{
+    Cut, Limits, Line, Source, Stream, Writer, escape, matches, read_time, unescape, write_time,
+};
 
 fn lines(stream: &mut Stream, bytes: &[u8], found: &mut Vec<Vec<u8>>) {
     stream.feed(bytes, |cut| {
@@ -42,7 +44,8 @@ fuzz_target!(|bytes: &[u8]| {
             let Ok(line) = Line::parse(text, limits) else { continue };
             let written = copy(&line);
             let text = written.strip_suffix(b"\r\n").expect("a line has an end");
-            let again = Line::parse(text, Limits { tags: usize::MAX / 4, body: usize::MAX / 4 }).expect("what was written");
+            let again =
+                Line::parse(text, Limits { tags: usize::MAX / 4, body: usize::MAX / 4 }).expect("what was written");
             assert_eq!((line.source, line.command, line.params()), (again.source, again.command, again.params()));
             assert!(line.tags.iter().eq(again.tags.iter()));
             for (_, value) in line.tags.iter() {

@@ -32,7 +32,7 @@ fuzz_target!(|bytes: &[u8]| {
         let (datagram, after) = after.split_at(usize::from(*len).min(after.len()));
         let from = SocketAddr::new(GATEWAY.into(), natpmp::PORT);
         step(&mut map, now, Input::Datagram { from, bytes: datagram }, &mut out);
-        now = now + Span::secs(u64::from(*wait) * u64::from(*wait));
+        now += Span::secs(u64::from(*wait) * u64::from(*wait));
         while map.next_deadline().is_some_and(|due| due <= now) {
             let due = map.next_deadline().expect("it has one");
             step(&mut map, due, Input::Deadline, &mut out);
