@@ -2,6 +2,8 @@
 //! use, which `scripts/test` builds and names in `PEERLINK_UNDER_TEST`. Of the test profile's program, which is twice
 //! as large, only what it allocates is judged: its pages of code say nothing of the other's.
 
+#[path = "memory/cgroup.rs"]
+mod cgroup;
 mod kit;
 
 use kit::child::Child;
@@ -59,7 +61,11 @@ fn measure(name: &str, piece_len: u32, seed_count: usize) {
     child.terminate();
     child.succeed();
     payload.check_files(&dir);
-    let is_release = std::env::var_os("PEERLINK_UNDER_TEST").is_some() || !cfg!(debug_assertions);
-    let (taken, bound) = if is_release { (peak, BOUND_KB) } else { (field("RssAnon:"), BOUND_ALLOCATED_KB) };
+    let (taken, bound) = if is_release() { (peak, BOUND_KB) } else { (field("RssAnon:"), BOUND_ALLOCATED_KB) };
     assert!(taken <= bound, "{name}: {taken} kB, more than {bound}");
+}
+
+/// Whether the program under test is the one that people use.
+fn is_release() -> bool {
+    std::env::var_os("PEERLINK_UNDER_TEST").is_some() || !cfg!(debug_assertions)
 }

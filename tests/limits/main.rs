@@ -5,5 +5,6 @@ mod kit;
 
 mod descriptors;
 mod fifty;
+mod flash;
 mod leech;
 mod rates;
