@@ -289,6 +289,7 @@ impl Reactor {
     pub fn run(mut self, machine: &mut dyn Machine, listener: &mut dyn FnMut(Note) -> Next) -> io::Result<Ended> {
         let mut stage = Stage { machine, listener, post: None };
         let mut events = Events::with_capacity(EVENTS);
+        settle::unmap_program();
         clock::tell(&mut self.out);
         let port = self.doors.port;
         self.feed(&mut stage, Input::Note(Note::Listening { port }));

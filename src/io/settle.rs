@@ -1,4 +1,5 @@
-//! Start-up is over: the pages of the program that only it needed leave the process's memory.
+//! Start-up is over: the pages of the program that only it needed leave the process's memory, once before the loop (what
+//! read flags and torrents), once when the loop has restored its state.
 //!
 //! The kernel maps sixteen pages around each that is touched, so a program of 4 MB has nearly all of it resident once
 //! it has read its settings and its state. What is used again comes back from the page cache, a fault per 64 KiB; what
